@@ -1,0 +1,29 @@
+//! What happens to this release now?
+//!
+//! One function decides, [`step`]; one function projects, [`desired`]. Both are pure: time, randomness and everything
+//! that was seen are arguments; what should be found out, told or waited for are results.
+
+mod book;
+mod desired;
+mod notice;
+mod plan;
+mod seen;
+mod status;
+mod step;
+mod traffic;
+mod verdict;
+
+pub use book::{Book, Refused};
+pub use desired::{Desired, desired};
+pub use notice::{Notice, NoticeKind, Severity};
+pub use plan::{
+    AdvanceGate, Check, CheckSource, Evidence, Hook, HookKind, Mode, Objective, OnInconclusive,
+    Plan, QuarantineWeight, Routing, Schedule, ScheduleStep,
+};
+pub use seen::{
+    Acknowledged, Answer, HookPayload, Probe, Projection, Readiness, Seen, Value, Workloads,
+};
+pub use status::{Intent, Phase, Quarantine, Run, Status};
+pub use step::{Ledger, Step, step};
+pub use traffic::{GenerationTraffic, KeyedTraffic, Traffic};
+pub use verdict::{Action, Leading, Sample, Verdict, VerdictState};

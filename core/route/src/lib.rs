@@ -1,0 +1,45 @@
+//! Which track serves this request?
+//!
+//! The controller writes a [`Table`] and every filter reads it; the filter counts what became of each request and
+//! sends a [`Report`] back. Both are one Rust type each, so that the two ends cannot disagree.
+//!
+//! Nothing here performs I/O, reads a clock or draws a random number: a request is a [`Request`], randomness is an
+//! argument.
+
+mod report;
+mod table;
+mod weight;
+
+pub use report::{Cell, GenerationReport, Keyed, KeyHash, Latency, Report, RolloutReport, Upstream};
+pub use table::{
+    Affinity, Condition, Direct, KeySource, Otherwise, Reports, Rollout, RoutePattern, Rule, SameSite,
+    Secure, Side, Subject, Table, Test, Then, VERSION,
+};
+pub use weight::{Weight, WeightError};
+
+use serde::{Deserialize, Serialize};
+
+/// Which version serves a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Track {
+    /// The version that serves by default.
+    Primary,
+    /// The version under trial.
+    Canary,
+}
+
+/// How a request came to its track. Only [`Assignment::Weight`] and [`Assignment::Sticky`] are randomised, so only
+/// they are compared between tracks; the rest is judged against objectives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Assignment {
+    /// Drawn for this request alone, or by an affinity id minted for this very answer.
+    Weight,
+    /// Drawn once for a key (user, affinity cookie, request id) that this request shares with others.
+    Sticky,
+    /// Sent by a rule: self-selected traffic.
+    Rule,
+    /// Addressed to one track's own service by the caller.
+    Direct,
+}
