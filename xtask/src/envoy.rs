@@ -81,10 +81,11 @@ pub(crate) fn fetch(wanted: &str) -> Result<PathBuf> {
 
 /// The version that a binary says it is.
 fn version(binary: &Path) -> Result<String> {
-    // "envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL"
+    // "PATH  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL", where PATH is as long as it likes.
     let said = output(Command::new(binary).arg("--version"))?;
-    said.split('/')
+    said.split(" version: ")
         .nth(1)
+        .and_then(|parts| parts.split('/').nth(1))
         .map(str::to_owned)
         .with_context(|| format!("{} does not look like an Envoy: {said}", binary.display()))
 }
