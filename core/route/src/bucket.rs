@@ -33,7 +33,7 @@ impl Bucket {
 }
 
 /// The keyed hash of one run: SipHash-1-3, so that a client who does not know the salt cannot choose its bucket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Salt(SipHasher13);
 
 impl Salt {
@@ -69,7 +69,8 @@ mod tests {
     #[test]
     fn a_salt_is_32_hexadecimal_digits() {
         assert!(Salt::from_hexadecimal("000102030405060708090a0b0c0d0e0F").is_some());
-        for bad in ["", "00", "+00102030405060708090a0b0c0d0e0f", &"0".repeat(33), &"g".repeat(32)] {
+        for bad in ["", "00", "+00102030405060708090a0b0c0d0e0f", &"0".repeat(33), &"g".repeat(32)]
+        {
             assert!(Salt::from_hexadecimal(bad).is_none(), "{bad:?}");
         }
     }

@@ -6,18 +6,52 @@
 //! Nothing here performs I/O, reads a clock or draws a random number: a request is a [`Request`], randomness is an
 //! argument.
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod affinity;
+mod bucket;
+mod matcher;
+mod outcome;
+mod parts;
+mod place;
+mod problem;
+mod read;
 mod report;
+mod request;
+mod router;
+mod steering;
 mod table;
+mod tally;
 mod weight;
 
-pub use report::{Cell, GenerationReport, Keyed, KeyHash, Latency, Report, RolloutReport, Upstream};
-pub use table::{
-    Affinity, Condition, Direct, KeySource, Otherwise, Reports, Rollout, RoutePattern, Rule, SameSite,
-    Secure, Side, Subject, Table, Test, Then, VERSION,
+pub use affinity::{AffinityId, set_cookie};
+pub use bucket::Dice;
+pub use matcher::Labels;
+pub use outcome::{Ending, Outcome};
+pub use place::{Kind, Place, route_name};
+pub use problem::{Problem, Problems};
+pub use report::{
+    Cell, GenerationReport, KeyHash, Keyed, Latency, Report, RolloutReport, Upstream,
 };
+pub use request::{Request, Scheme};
+pub use router::{Decision, Router};
+pub use table::{
+    Affinity, Condition, Direct, KeySource, Otherwise, Reports, Rollout, RoutePattern, Rule,
+    SameSite, Secure, Side, Subject, Table, Test, Then, VERSION,
+};
+pub use tally::{Closing, Delta, Opening, Tally, Ticket};
 pub use weight::{Weight, WeightError};
 
 use serde::{Deserialize, Serialize};
+
+/// The request header that steers: the canary's route matches it exactly, with the run's nonce as value.
+pub const TRACK_HEADER: &str = "x-serin-track";
 
 /// Which version serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -68,7 +68,8 @@ impl Places {
             let name = format!("{}.{}", rollout.name, rollout.namespace);
             places.rollouts.insert(name.into_bytes().into(), index);
             let Some(direct) = &rollout.direct else { continue };
-            for (track, names) in [(Track::Primary, &direct.primary), (Track::Canary, &direct.canary)]
+            for (track, names) in
+                [(Track::Primary, &direct.primary), (Track::Canary, &direct.canary)]
             {
                 for name in names {
                     places.clusters.insert(name.as_bytes().into(), (index, track));

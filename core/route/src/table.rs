@@ -19,8 +19,10 @@ pub struct Table {
     /// The scope's name; reports carry it.
     pub scope: String,
     /// Which side of the connection this filter stands on.
+    #[serde(skip_serializing_if = "is_default")]
     pub side: Side,
     /// Another scope's filter may run in the same Envoy: claim each stream, and leave claimed ones alone.
+    #[serde(skip_serializing_if = "is_default")]
     pub claim: bool,
     /// Where reports go; none are sent without it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,24 +77,31 @@ pub struct Rollout {
     /// The canary's share. At 0 everything goes to primary, whatever the rules say.
     pub weight: Weight,
     /// Tried in order before the weight; the first that matches decides.
+    #[serde(skip_serializing_if = "is_default")]
     pub rules: Vec<Rule>,
     /// What a request gets that no rule matches.
+    #[serde(skip_serializing_if = "is_default")]
     pub otherwise: Otherwise,
     /// Where a user's key is looked for, in order. The first that is present and not empty makes the draw sticky.
+    #[serde(skip_serializing_if = "is_default")]
     pub keys: Vec<KeySource>,
     /// A cookie minted for users without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
     /// Latency edges in milliseconds, strictly rising, at most 64.
+    #[serde(skip_serializing_if = "is_default")]
     pub edges_ms: Vec<u32>,
     /// Routes that are counted apart, at most 16; the first that matches names the request.
+    #[serde(skip_serializing_if = "is_default")]
     pub routes: Vec<RoutePattern>,
     /// Count requests addressed to one track's own service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direct: Option<Direct>,
     /// Requests may be gRPC: the outcome is in `grpc-status`.
+    #[serde(skip_serializing_if = "is_default")]
     pub grpc: bool,
     /// Count attempts beyond the first.
+    #[serde(skip_serializing_if = "is_default")]
     pub retries: bool,
 }
 
@@ -101,6 +110,7 @@ pub struct Rollout {
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// All must hold; none always holds.
+    #[serde(skip_serializing_if = "is_default")]
     pub when: Vec<Condition>,
     /// What follows.
     pub then: Then,
@@ -209,6 +219,7 @@ pub struct Affinity {
     /// `SameSite`.
     pub same_site: SameSite,
     /// `Partitioned`.
+    #[serde(skip_serializing_if = "is_default")]
     pub partitioned: bool,
 }
 
@@ -244,6 +255,7 @@ pub struct RoutePattern {
     /// Its name in reports and evidence.
     pub name: String,
     /// All must hold. Methods, paths and authorities only.
+    #[serde(skip_serializing_if = "is_default")]
     pub when: Vec<Condition>,
 }
 
@@ -252,9 +264,35 @@ pub struct RoutePattern {
 #[serde(rename_all = "camelCase")]
 pub struct Direct {
     /// Cluster names (`outbound|80||X-primary.ns.svc.cluster.local`).
+    #[serde(skip_serializing_if = "is_default")]
     pub primary: Vec<String>,
     /// Cluster names (`outbound|80||X-canary.ns.svc.cluster.local`).
+    #[serde(skip_serializing_if = "is_default")]
     pub canary: Vec<String>,
+}
+
+impl Default for Table {
+    /// A table without rollouts, scope and receiver.
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            scope: String::new(),
+            side: Side::default(),
+            claim: false,
+            reports: None,
+            rollouts: Vec::new(),
+        }
+    }
+}
+
+impl Reports {
+    /// The period where a table does not say: the verdict moves once a second.
+    pub const PERIOD_MS: u32 = 1000;
+}
+
+impl Affinity {
+    /// `Max-Age` where a table does not say: a day.
+    pub const MAX_AGE_S: u32 = 86_400;
 }
 
 impl Direct {
@@ -265,4 +303,9 @@ impl Direct {
             .then_some(Track::Canary)
             .or_else(|| is(&self.primary).then_some(Track::Primary))
     }
+}
+
+/// What a table leaves out; [`crate::Router::parse`] puts it back.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -21,12 +21,16 @@ impl Weight {
 
     /// A weight from basis points, at most 10 000.
     pub const fn from_basis_points(basis_points: u16) -> Result<Self, WeightError> {
-        if basis_points <= Self::FULL.0 { Ok(Self(basis_points)) } else { Err(WeightError(basis_points)) }
+        if basis_points <= Self::FULL.0 {
+            Ok(Self(basis_points))
+        } else {
+            Err(WeightError(basis_points))
+        }
     }
 
     /// A weight from whole percent; more than 100 means 100.
     pub const fn from_percent(percent: u8) -> Self {
-        if percent >= 100 { Self::FULL } else { Self(percent as u16 * 100) }
+        if percent >= 100 { Self::FULL } else { Self((percent as u16).saturating_mul(100)) }
     }
 
     /// The weight in basis points.

@@ -1,0 +1,145 @@
+//! Conditions made ready: patterns compiled once, source labels settled, the rest a comparison of bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use regex_lite::{Regex, RegexBuilder};
+
+use crate::parts::{bare_path, cookie, query};
+use crate::{Condition, Request, Subject, Test};
+
+/// Labels of the calling pod, known when the table is loaded.
+pub type Labels = BTreeMap<String, String>;
+
+/// Bytes of a compiled pattern; some thousand states.
+const PATTERN_BYTES_MAX: usize = 64 << 10;
+/// Matching takes time in proportion to states × bytes, and a client chooses the bytes.
+const MATCHED_BYTES_MAX: usize = 8 << 10;
+
+/// A pattern that matches whole values.
+#[derive(Debug)]
+pub(crate) struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles a pattern; the error says what is wrong with it.
+    pub(crate) fn compile(pattern: &str) -> Result<Self, String> {
+        let compile = |pattern: &str| {
+            let built = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
+            built.map_err(|error| error.to_string())
+        };
+        // Alone first: `a)(b` means nothing, but between parentheses it would compile.
+        compile(pattern)?;
+        compile(&format!(r"\A(?:{pattern})\z")).map(Self)
+    }
+
+    fn matches(&self, value: &[u8]) -> bool {
+        value.len() <= MATCHED_BYTES_MAX
+            && std::str::from_utf8(value).is_ok_and(|value| self.0.is_match(value))
+    }
+}
+
+/// The compiled patterns of a table, each once, however many rollouts use it.
+pub(crate) type Patterns = BTreeMap<String, Arc<Pattern>>;
+
+/// Conditions that must all hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Matcher {
+    checks: Vec<Check>,
+}
+
+#[derive(Clone, Debug)]
+struct Check {
+    of: Subject,
+    is: Compiled,
+}
+
+#[derive(Clone, Debug)]
+enum Compiled {
+    Exact(String),
+    Prefix(String),
+    Suffix(String),
+    Pattern(Arc<Pattern>),
+    Present,
+    Absent,
+}
+
+impl Matcher {
+    /// The conditions that remain once the labels are known; none if one of those about labels fails, for then all
+    /// of them together never hold.
+    pub(crate) fn settle(when: &[Condition], labels: &Labels, patterns: &Patterns) -> Option<Self> {
+        let mut checks = Vec::new();
+        for Condition { of, is } in when {
+            let is = Compiled::of(is, patterns)?;
+            match of {
+                Subject::Label(label) => {
+                    let value = labels.get(label).map(String::as_bytes);
+                    is.passes(value).then_some(())?;
+                }
+                _ => checks.push(Check { of: of.clone(), is }),
+            }
+        }
+        Some(Self { checks })
+    }
+
+    /// Whether all conditions hold; without any they do.
+    pub(crate) fn matches(&self, request: &impl Request) -> bool {
+        self.checks.iter().all(|check| check.holds(request))
+    }
+
+    /// The headers that the conditions look at, repeated if they do so repeatedly.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().map(|check| header_of(&check.of))
+    }
+}
+
+impl Check {
+    fn holds(&self, request: &impl Request) -> bool {
+        let Some(header) = request.header(header_of(&self.of)) else {
+            return self.is.passes(None);
+        };
+        match &self.of {
+            Subject::Cookie(name) => self.is.passes(cookie(&header, name.as_bytes())),
+            Subject::Query(name) => self.is.passes(query(&header, name.as_bytes()).as_deref()),
+            Subject::Path => self.is.passes(Some(bare_path(&header))),
+            _ => self.is.passes(Some(&header)),
+        }
+    }
+}
+
+impl Compiled {
+    /// None for a pattern that did not compile, which a table in force does not hold.
+    fn of(is: &Test, patterns: &Patterns) -> Option<Self> {
+        Some(match is {
+            Test::Exact(text) => Self::Exact(text.clone()),
+            Test::Prefix(text) => Self::Prefix(text.clone()),
+            Test::Suffix(text) => Self::Suffix(text.clone()),
+            Test::Regex(pattern) => Self::Pattern(Arc::clone(patterns.get(pattern)?)),
+            Test::Present => Self::Present,
+            Test::Absent => Self::Absent,
+        })
+    }
+
+    fn passes(&self, value: Option<&[u8]>) -> bool {
+        let Some(value) = value else { return matches!(self, Self::Absent) };
+        match self {
+            Self::Exact(text) => value == text.as_bytes(),
+            Self::Prefix(text) => value.starts_with(text.as_bytes()),
+            Self::Suffix(text) => value.ends_with(text.as_bytes()),
+            Self::Pattern(pattern) => pattern.matches(value),
+            Self::Present => true,
+            Self::Absent => false,
+        }
+    }
+}
+
+/// The header that holds a subject. A label is in none; it is settled before any request.
+fn header_of(subject: &Subject) -> &str {
+    match subject {
+        Subject::Header(name) => name,
+        Subject::Cookie(_) => "cookie",
+        Subject::Query(_) | Subject::Path => ":path",
+        Subject::Method => ":method",
+        Subject::Authority => ":authority",
+        Subject::Label(_) => "",
+    }
+}
