@@ -22,6 +22,7 @@ mod parts;
 mod place;
 mod problem;
 mod read;
+mod receive;
 mod report;
 mod request;
 mod router;
@@ -36,8 +37,9 @@ pub use matcher::Labels;
 pub use outcome::{Ending, Outcome};
 pub use place::{Kind, Place, route_name};
 pub use problem::{Problem, Problems};
+pub use receive::ReportError;
 pub use report::{
-    Cell, GenerationReport, KeyHash, Keyed, Latency, Report, RolloutReport, Upstream,
+    Cell, GenerationReport, KeyHash, KeyHashError, Keyed, Latency, Report, RolloutReport, Upstream,
 };
 pub use request::{Request, Scheme};
 pub use router::{Decision, Router};

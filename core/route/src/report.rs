@@ -142,13 +142,28 @@ pub struct Keyed {
 #[serde(try_from = "String", into = "String")]
 pub struct KeyHash(pub u64);
 
-impl TryFrom<String> for KeyHash {
-    type Error = std::num::ParseIntError;
+/// A key's hash that is not 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHashError;
 
-    fn try_from(hexadecimal: String) -> Result<Self, Self::Error> {
-        u64::from_str_radix(&hexadecimal, 16).map(Self)
+impl TryFrom<String> for KeyHash {
+    type Error = KeyHashError;
+
+    fn try_from(digits: String) -> Result<Self, KeyHashError> {
+        if digits.len() != 16 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(KeyHashError);
+        }
+        u64::from_str_radix(&digits, 16).map(Self).map_err(|_| KeyHashError)
     }
 }
+
+impl std::fmt::Display for KeyHashError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a key's hash is 16 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for KeyHashError {}
 
 impl From<KeyHash> for String {
     fn from(hash: KeyHash) -> Self {

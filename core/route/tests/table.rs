@@ -1,4 +1,6 @@
 //! Reading tables: what is accepted, what is refused, and in which words.
+#![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::unwrap_used, reason = "a test may end so")]
 
 use serde_json::{Value, json};
 use serin_route::{Labels, Problems, Router, Secure, Side, Weight};
