@@ -1,1 +1,24 @@
-//! To be written.
+//! The Kubernetes types and what they mean.
+//!
+//! [`Canary`] is what a person writes, [`plan`] is what it means. Both groups, `serin.dev` and `flagger.app`, are the
+//! same Rust types: the group is data. [`read`] takes a file's text and [`local_problems`] says what `serin local`
+//! does not honour. All of them report every problem at once, each with the path of its field.
+//!
+//! Nothing here performs I/O.
+
+pub mod canary;
+mod convert;
+mod duration;
+pub mod keys;
+mod local;
+mod problem;
+mod read;
+mod template;
+
+pub use canary::{Canary, CanarySpec, Group};
+pub use convert::plan;
+pub use duration::{DurationError, parse_duration, show_duration};
+pub use local::local_problems;
+pub use problem::{Place, Problem, Problems};
+pub use read::{Objects, read};
+pub use template::{MetricTemplate, MetricTemplateSpec, Provider, ProviderKind, SecretRef};
