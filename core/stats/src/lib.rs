@@ -40,6 +40,8 @@ mod pass;
 mod rate;
 mod restart;
 mod tilt;
+#[cfg(test)]
+mod validity;
 
 pub use capped::{Capped, cap};
 pub use combine::{mean_ln, weighted_ln};

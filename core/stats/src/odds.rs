@@ -15,8 +15,8 @@ const J: usize = 24;
 /// `E = mean_j Π (g_j/ω0)^k / ((1 − ρ + ρ·g_j)/(1 − ρ + ρ·ω0))^e`.
 ///
 /// With `omega0 = 1` and units assigned at random this holds whatever depends on whatever: the hypergeometric law is
-/// smaller in convex order than the binomial (Hoeffding 1963). For `omega0 > 1` it was checked by enumeration; see
-/// `tests/validity.rs`. Strata may come in any order, late or merged from several callers, and the weight may change
+/// smaller in convex order than the binomial (Hoeffding 1963). For `omega0 > 1` it was checked by enumeration,
+/// `src/validity.rs`. Strata may come in any order, late or merged from several callers, and the weight may change
 /// with every stratum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OddsTest {
