@@ -116,3 +116,70 @@ fn kind(behind: &[u8]) -> Option<Kind> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Labels, Router};
+
+    fn router() -> Router {
+        let rollout = |name: &str, namespace: &str| {
+            format!(
+                r#"{{"name":"{name}","namespace":"{namespace}","run":"r","generation":1,"nonce":"n",
+                    "salt":"00000000000000000000000000000000","weight":0,
+                    "direct":{{"primary":["{name}-primary"],"canary":["{name}-canary"]}}}}"#
+            )
+        };
+        let (first, dotted) = (rollout("shop", "prod"), rollout("a.b", "prod"));
+        let table = format!(r#"{{"version":1,"scope":"s","rollouts":[{first},{dotted}]}}"#);
+        Router::parse(table.as_bytes(), &Labels::new()).unwrap()
+    }
+
+    #[test]
+    fn our_part_is_found_wherever_istio_puts_it() {
+        let router = router();
+        let at = |rollout, kind| Some(Place { rollout, kind });
+        for (name, place) in [
+            ("serin/shop.prod/primary", at(0, Kind::Primary)),
+            ("serin/shop.prod/canary", at(0, Kind::Canary)),
+            ("serin/shop.prod/unscoped", at(0, Kind::Unscoped)),
+            ("serin/shop.prod/failover", at(0, Kind::Failover)),
+            ("serin/shop.prod/primary.v1", at(0, Kind::Primary)),
+            ("serin/shop.prod/primary-0", at(0, Kind::Primary)),
+            ("root-serin/shop.prod/canary.match", at(0, Kind::Canary)),
+            ("serin/none.prod/primary-serin/shop.prod/canary", at(0, Kind::Canary)),
+            ("serin/a.b.prod/primary", at(1, Kind::Primary)),
+            ("serin/b.prod/primary", None),
+            ("serin/shop.prod/primarycanary", None),
+            ("serin/shop.prod/Primary", None),
+            ("serin/shop.prod/", None),
+            ("serin/shop.prod", None),
+            ("serin/shop/primary", None),
+            ("serin//primary", None),
+            ("serin/", None),
+            ("serin/shop.prod/primary-serin/", None),
+            ("default", None),
+            ("", None),
+        ] {
+            assert_eq!(router.locate(name.as_bytes()), place, "{name:?}");
+        }
+        assert_eq!(router.locate(b"serin/\xff.prod/primary"), None);
+    }
+
+    #[test]
+    fn names_are_located_as_they_are_written() {
+        for kind in [Kind::Primary, Kind::Canary, Kind::Unscoped, Kind::Failover] {
+            let name = route_name("a.b", "prod", kind);
+            assert_eq!(router().locate(name.as_bytes()), Some(Place { rollout: 1, kind }));
+        }
+    }
+
+    #[test]
+    fn clusters_name_rollout_and_track() {
+        let router = router();
+        assert!(router.counts_direct());
+        assert_eq!(router.direct(b"shop-primary"), Some((0, Track::Primary)));
+        assert_eq!(router.direct(b"a.b-canary"), Some((1, Track::Canary)));
+        assert_eq!(router.direct(b"shop"), None);
+    }
+}
