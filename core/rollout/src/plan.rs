@@ -255,7 +255,7 @@ impl Default for Evidence {
             latency_warmup: Duration::from_secs(30),
             objectives: Vec::new(),
             gate: AdvanceGate::Checks,
-            dwell_max: Duration::from_secs(600),
+            dwell_max: Duration::from_mins(10),
             on_inconclusive: OnInconclusive::Hold,
             quarantine: QuarantineWeight::Floor,
         }

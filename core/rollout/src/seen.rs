@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{HookKind, Intent, Phase, Traffic};
 
 /// One observation. Everything in it is as of `now`, the time that is given to the step beside it.
@@ -53,7 +55,7 @@ pub enum Readiness {
 pub struct Projection {
     /// The projection of the committed status has been applied.
     pub applied: bool,
-    /// Every proxy that is known shows the run's generation; `None` while unknown.
+    /// Whether the proxies show the generation of that status.
     pub acknowledged: Acknowledged,
 }
 
@@ -70,7 +72,8 @@ pub enum Acknowledged {
 }
 
 /// A question that a step wants answered. May be repeated, may be lost; the shell bounds and runs it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Probe {
     /// Ask the provider of `plan.checks[index]`.
     Check {
@@ -113,7 +116,7 @@ pub enum Value {
 }
 
 /// The body of a webhook call, as Flagger sends it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HookPayload {
     /// The Canary's name.
     pub name: String,

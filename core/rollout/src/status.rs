@@ -30,7 +30,9 @@ pub struct Status {
 }
 
 /// Flagger's phases, spelled as there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Phase {
     /// Nothing exists yet.
     #[default]
@@ -54,8 +56,8 @@ pub enum Phase {
 }
 
 /// One run: from a new revision until promotion or rollback.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Run {
     /// Identity, 16 hexadecimal digits.
     pub id: String,
@@ -67,37 +69,92 @@ pub struct Run {
     pub revision: String,
     /// When it began.
     pub started: Timestamp,
+    /// How far it is.
+    pub stage: Stage,
     /// The canary's weight in force.
     pub weight: Weight,
     /// Rises with every change of the filter's entry.
     pub generation: u64,
+    /// Fingerprint of the plan's routing in the entry: when a Canary is edited, the generation rises.
+    pub routing: u64,
     /// Index into the schedule; its length when all steps are done.
     pub step: usize,
+    /// This step's weight or pause is in force.
+    pub entered: bool,
     /// When this step (or this weight, after quarantine) was entered.
     pub step_since: Timestamp,
+    /// How far beyond the longest dwell this step is.
+    pub dwell: Dwell,
     /// Rounds done (A/B, blue/green).
     pub iterations: u32,
     /// Failed rounds.
     pub failed_checks: u32,
-    /// Rounds of checks begun; numbers the probes.
+    /// Rounds of hooks and checks begun; numbers the probes.
     pub round: u64,
-    /// When the last round began.
+    /// When the last round began, or the weight changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round_since: Option<Timestamp>,
-    /// The round in which every hook and check passed on data, since the last weight change.
-    pub passed: bool,
+    /// What came of the last round, since the last weight change.
+    pub round_result: RoundResult,
+    /// No canary pod is ready: the weight is 0, and this is the one to return to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Weight>,
     /// Quarantine, while it lasts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
     /// Quarantine was left once; a second one fails the run.
     pub quarantined_before: bool,
-    /// The longest dwell was extended already at this step.
-    pub extended: bool,
     /// Promote at the next opportunity, by a person's word.
     pub promote: bool,
-    /// Why and how it ended, or what holds it.
+    /// Post-rollout hooks that are done with.
+    pub post_hooks: usize,
+    /// The evidence behind the last decision: why and how it ended, or what holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// The canary is not ready yet, or its pre-rollout hooks have not passed.
+    #[default]
+    Preparing,
+    /// The schedule is under way, or promotion.
+    Analysing,
+    /// Over; the filters are not all known to show weight 0.
+    Ending,
+    /// Over, and out of the filters' tables.
+    Settled,
+    /// Promotion failed: the default route leads to the canary.
+    Failover,
+}
+
+/// How a step stands to the longest dwell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dwell {
+    /// Within it.
+    #[default]
+    Regular,
+    /// It was extended, once, to twice its length.
+    Extended,
+    /// That has passed too, and the inconclusive policy was to hold: a person decides.
+    Expired,
+}
+
+/// What came of a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoundResult {
+    /// There was none since the last weight change.
+    #[default]
+    None,
+    /// Answers are awaited.
+    Open,
+    /// Every hook and check passed, on data.
+    Passed,
+    /// One failed.
+    Failed,
+    /// None failed, but a check had no data.
+    NoData,
 }
 
 /// A run's weight was cut on early evidence.

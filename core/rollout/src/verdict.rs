@@ -14,9 +14,9 @@ pub struct Verdict {
     pub action: Action,
     /// Why, in one word for machines (`ErrorRate`, `Latency`, `ThresholdReached`, `Aborted`, `NoTraffic` …).
     pub reason: String,
-    /// The combined evidence against the canary, ln E; quarantine at ln(1/alpha_q).
+    /// The combined evidence against the canary, ln E; quarantine at `ln(1/alpha_quarantine)`.
     pub ln_e: f64,
-    /// The same with bounded influence per block; rollback at ln(1/alpha_f).
+    /// The same with bounded influence per block; rollback at `ln(1/alpha_rollback)`.
     pub ln_e_capped: f64,
     /// What leads it.
     #[serde(skip_serializing_if = "Option::is_none")]
