@@ -3,10 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::restart::{Mixture, sealed};
-use crate::tilt::WIDE;
+use crate::tilt::{WIDE, WIDTH};
 use crate::{Counts, combine};
-
-const J: usize = 24;
 
 /// Evidence that the canary's odds of a bad event exceed `omega0` times the primary's.
 ///
@@ -21,7 +19,7 @@ const J: usize = 24;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OddsTest {
     omega0: f64,
-    ln_weights: [f64; J],
+    ln_weights: [f64; WIDTH],
 }
 
 impl OddsTest {
@@ -29,7 +27,7 @@ impl OddsTest {
     /// 1, since the bound is proven from there on.
     pub fn new(omega0: f64) -> Self {
         let omega0 = if omega0.is_nan() { 1.0 } else { omega0.clamp(1.0, 1e6) };
-        Self { omega0, ln_weights: [0.0; J] }
+        Self { omega0, ln_weights: [0.0; WIDTH] }
     }
 
     /// Adds one stratum. More bad units than exposed ones count as all of them. A stratum without bad units, or with

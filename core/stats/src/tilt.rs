@@ -12,8 +12,11 @@ pub(crate) struct Grid<const J: usize> {
     pub(crate) excess: [f64; J],
 }
 
+/// Ratios of [`WIDE`].
+pub(crate) const WIDTH: usize = 24;
+
 /// Ratios of the comparison: 24 from 1.25 to 400.
-pub(crate) static WIDE: LazyLock<Grid<24>> = LazyLock::new(|| Grid::new(1.25, 400.0));
+pub(crate) static WIDE: LazyLock<Grid<WIDTH>> = LazyLock::new(|| Grid::new(1.25, 400.0));
 /// Ratios of the one-sample tests: 16 from 1.5 to 400.
 pub(crate) static NARROW: LazyLock<Grid<16>> = LazyLock::new(|| Grid::new(1.5, 400.0));
 

@@ -8,6 +8,7 @@
 mod delays;
 mod draw;
 mod false_alarms;
+mod latency;
 mod properties;
 mod published;
 mod reference;
