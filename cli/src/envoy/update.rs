@@ -1,0 +1,141 @@
+//! What Envoy should show, and the order in which its parts are written so that no request falls between them.
+
+use serin_route::Table;
+
+use super::Service;
+
+/// What Envoy should show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projection {
+    /// Routes and addresses. Their number and names do not change while Envoy runs: each has its clusters.
+    pub services: Vec<Service>,
+    /// The filter's table.
+    pub table: Table,
+}
+
+/// One file to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The addresses of the service with this index.
+    Endpoints(usize),
+    /// The route table.
+    Routes,
+    /// The filter's table.
+    Filter,
+}
+
+impl Projection {
+    /// The filter's configuration.
+    pub fn table_json(&self) -> String {
+        // A table has string keys and finite numbers only, so this cannot fail; an empty configuration would be kept out
+        // by the filter, which then holds its last good one.
+        serde_json::to_string(&self.table).unwrap_or_default()
+    }
+}
+
+/// The files that differ, in a safe order: addresses first, then a new route before the filter steers into it; a route
+/// that goes does so after the filter has let go of it.
+pub fn updates(from: Option<&Projection>, to: &Projection) -> Vec<Update> {
+    let mut updates: Vec<Update> = (0..to.services.len())
+        .filter(|index| !from.is_some_and(|from| same_addresses(from, to, *index)))
+        .map(Update::Endpoints)
+        .collect();
+    let routes = !from.is_some_and(|from| same_routes(from, to));
+    let filter = from.is_none_or(|from| from.table != to.table);
+    let order = if from.is_some_and(|from| lets_go(from, to)) {
+        [(filter, Update::Filter), (routes, Update::Routes)]
+    } else {
+        [(routes, Update::Routes), (filter, Update::Filter)]
+    };
+    updates.extend(order.into_iter().filter_map(|(differs, update)| differs.then_some(update)));
+    updates
+}
+
+fn same_addresses(from: &Projection, to: &Projection, index: usize) -> bool {
+    match (from.services.get(index), to.services.get(index)) {
+        (Some(old), Some(new)) => old.primary == new.primary && old.canary == new.canary,
+        _ => false,
+    }
+}
+
+fn same_routes(from: &Projection, to: &Projection) -> bool {
+    let shape =
+        |service: &Service| (service.domains.clone(), service.steering.clone(), service.default);
+    from.services.iter().map(shape).eq(to.services.iter().map(shape))
+}
+
+/// A canary's route goes.
+fn lets_go(from: &Projection, to: &Projection) -> bool {
+    from.services
+        .iter()
+        .zip(&to.services)
+        .any(|(old, new)| old.steering.is_some() && new.steering.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_route::{Side, Table, Track, VERSION};
+
+    use super::*;
+
+    fn projection() -> Projection {
+        let service = Service {
+            name: "shop".to_owned(),
+            namespace: "prod".to_owned(),
+            domains: vec!["*".to_owned()],
+            primary: vec!["127.0.0.1:9001".parse().unwrap()],
+            canary: vec!["127.0.0.1:9002".parse().unwrap()],
+            steering: None,
+            default: Track::Primary,
+        };
+        let table = Table {
+            version: VERSION,
+            scope: "local".to_owned(),
+            side: Side::Client,
+            claim: false,
+            reports: None,
+            rollouts: Vec::new(),
+        };
+        Projection { services: vec![service], table }
+    }
+
+    fn steering(mut projection: Projection, nonce: Option<&str>) -> Projection {
+        projection.services[0].steering = nonce.map(str::to_owned);
+        projection.table.claim = nonce.is_some();
+        projection
+    }
+
+    #[test]
+    fn the_first_time_everything_is_written_and_the_second_time_nothing() {
+        let to = projection();
+        let all = [Update::Endpoints(0), Update::Routes, Update::Filter];
+        assert_eq!(updates(None, &to), all);
+        assert_eq!(updates(Some(&to), &to), []);
+    }
+
+    #[test]
+    fn a_route_comes_before_the_filter_steers_and_goes_after() {
+        let (without, with) = (projection(), steering(projection(), Some("abc")));
+        assert_eq!(updates(Some(&without), &with), [Update::Routes, Update::Filter]);
+        assert_eq!(updates(Some(&with), &without), [Update::Filter, Update::Routes]);
+    }
+
+    #[test]
+    fn addresses_change_before_anything_leads_to_them() {
+        let from = projection();
+        let mut to = steering(projection(), Some("abc"));
+        to.services[0].primary = to.services[0].canary.clone();
+        assert_eq!(
+            updates(Some(&from), &to),
+            [Update::Endpoints(0), Update::Routes, Update::Filter]
+        );
+    }
+
+    #[test]
+    fn a_new_weight_is_one_file() {
+        let from = projection();
+        let mut to = projection();
+        to.table.claim = true;
+        assert_eq!(updates(Some(&from), &to), [Update::Filter]);
+    }
+}
