@@ -26,12 +26,12 @@ pub(crate) fn table() -> impl Strategy<Value = Table> {
 
 /// Names and clusters occur once in a table.
 fn distinguish(rollout: &mut Rollout, index: usize) {
-    rollout.name += &format!("-{index}");
+    rollout.name = format!("{}-{index}", rollout.name);
     let direct = rollout.direct.iter_mut();
     for (place, cluster) in
         direct.flat_map(|it| it.primary.iter_mut().chain(&mut it.canary)).enumerate()
     {
-        *cluster += &format!("-{index}-{place}");
+        *cluster = format!("{cluster}-{index}-{place}");
     }
 }
 
