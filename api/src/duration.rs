@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn durations_are_shown_shortly() {
-        for text in ["0s", "500ms", "1.5s", "1m", "1m30s", "2h", "1h0.5s", "2.5ms", "10µs", "7ns"] {
+        for text in ["0s", "500ms", "1.5s", "1m", "1m30s", "2h", "1h0.5s", "2.5ms", "10µs", "7ns"]
+        {
             assert_eq!(show_duration(parse_duration(text).unwrap()), text);
         }
     }

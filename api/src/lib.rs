@@ -8,7 +8,9 @@
 
 pub mod canary;
 mod convert;
+mod crd;
 mod duration;
+mod field;
 pub mod keys;
 mod local;
 mod problem;
@@ -17,6 +19,7 @@ mod template;
 
 pub use canary::{Canary, CanarySpec, Group};
 pub use convert::plan;
+pub use crd::{canary_crd, metric_template_crd};
 pub use duration::{DurationError, parse_duration, show_duration};
 pub use local::local_problems;
 pub use problem::{Place, Problem, Problems};

@@ -14,7 +14,9 @@ mod webhook;
 
 pub use affinity::{RequestId, SameSite, SessionAffinity, UserKey};
 pub use analysis::{Analysis, AnalysisStep, Pause};
-pub use evidence::{Evidence, Gate, LatencyObjective, Mode, Objectives, OnInconclusive, Quarantine};
+pub use evidence::{
+    Evidence, Gate, LatencyObjective, Mode, Objectives, OnInconclusive, Quarantine,
+};
 pub use group::Group;
 pub use matching::{MatchRule, NamedRoute, RouteMatch, TextMatch};
 pub use metric::{Metric, TemplateRef, ThresholdRange};

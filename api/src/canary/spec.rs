@@ -22,12 +22,7 @@ use super::{Analysis, CanaryStatus, Service, is_false};
     doc = "A release of one workload: a few users first, then all of them, or back.",
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Weight", type_ = "string", json_path = ".status.canaryWeight"),
-    printcolumn(
-        name = "Suspended",
-        type_ = "boolean",
-        json_path = ".spec.suspend",
-        priority = 1
-    ),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(
         name = "FailedChecks",
         type_ = "string",

@@ -1,10 +1,49 @@
-//! What a Canary means: spec to plan.
+//! What a Canary means: spec to plan. Flagger's defaults and clamps are applied here, and nothing is left to guess.
+
+mod affinity;
+mod checks;
+mod edges;
+mod evidence;
+mod hooks;
+mod matching;
+mod numbers;
+mod render;
+mod routing;
+mod schedule;
+mod target;
 
 use serin_rollout::Plan;
 
+pub(crate) use self::checks::template_field;
+
+use crate::field::Field;
 use crate::{Canary, MetricTemplate, Problems};
 
-/// What a Canary means. Reports everything that is wrong with it, not the first thing only.
-pub fn plan(_canary: &Canary, _templates: &[MetricTemplate]) -> Result<Plan, Problems> {
-    Err(Problems::default())
+/// What a Canary means; `templates` are those that its metrics may refer to. Reports everything that is wrong, not the
+/// first thing only.
+///
+/// Of `flagger.app` objects an interval below 10 s is taken as 10 s, and a metric without bounds keeps Flagger's
+/// (nothing below 0 %, nothing above 0). Of ours both are problems.
+pub fn plan(canary: &Canary, templates: &[MetricTemplate]) -> Result<Plan, Problems> {
+    let mut problems = Problems::default();
+    let it = &mut problems;
+    let (group, analysis) = (canary.group, &canary.spec.analysis);
+    let field = Field::root("spec.analysis");
+
+    target::check(canary, it);
+    let checks = checks::checks(canary, templates, it);
+    let evidence = evidence::evidence(analysis.evidence.as_ref(), &field.at("evidence"), it);
+    let plan = Plan {
+        name: canary.apex().to_owned(),
+        namespace: canary.namespace().to_owned(),
+        schedule: schedule::schedule(&canary.spec, group, it),
+        interval: schedule::interval(analysis.interval.as_deref(), group, it),
+        threshold: schedule::threshold(analysis.threshold, group, it),
+        routing: routing::routing(canary, &checks, &evidence, it),
+        hooks: hooks::hooks(&analysis.webhooks, group, it),
+        checks,
+        evidence,
+        skip_analysis: canary.spec.skip_analysis,
+    };
+    problems.or(plan)
 }

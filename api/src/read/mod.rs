@@ -1,17 +1,208 @@
-//! A file's text to objects.
+//! A file's text to objects: YAML, one Canary and any number of templates. Fields that are not known are problems here,
+//! unlike in objects from a cluster: a file was typed by someone who wants to know.
 
-use crate::{Canary, MetricTemplate, Problems};
+mod schema;
+mod tree;
 
-/// What a file holds: one Canary and any number of templates.
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_saphyr::Spanned;
+use serin_rollout::Plan;
+
+use self::tree::{Node, Places, place};
+use crate::field::Field;
+use crate::{Canary, Group, MetricTemplate, Place, Problem, Problems, convert, keys, plan};
+
+/// Bytes of a file; what Kubernetes takes of an object.
+const TEXT_BYTES_MAX: usize = 3 << 20;
+
+/// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objects {
     /// The Canary.
     pub canary: Canary,
-    /// Its queries.
+    /// Templates that its metrics may refer to. One without a namespace is in the Canary's.
     pub templates: Vec<MetricTemplate>,
+    places: Places,
 }
 
-/// Reads a file.
-pub fn read(_text: &str) -> Result<Objects, Problems> {
-    Err(Problems::default())
+/// Reads a file. If its text is no YAML, that is the only problem; otherwise they are all there: unknown and missing
+/// fields, wrong types, and whatever [`plan`] finds in the rest.
+pub fn read(text: &str) -> Result<Objects, Problems> {
+    let mut file = File::default();
+    let it = &mut file.problems;
+    if text.len() > TEXT_BYTES_MAX {
+        it.add("", format!("at most {TEXT_BYTES_MAX} bytes are allowed, not {}", text.len()));
+    } else {
+        match documents(text) {
+            Ok(documents) => documents.iter().for_each(|document| file.document(document)),
+            Err(problem) => it.push(problem),
+        }
+    }
+    file.finish()
+}
+
+impl Objects {
+    /// What the Canary means; problems know their places.
+    pub fn plan(&self) -> Result<Plan, Problems> {
+        plan(&self.canary, &self.templates).map_err(|problems| self.located(problems))
+    }
+
+    /// Problems of these objects with their places in the file, in the file's order.
+    pub fn located(&self, mut problems: Problems) -> Problems {
+        problems.locate(|path| find(&self.places, path));
+        problems
+    }
+}
+
+fn documents(text: &str) -> Result<Vec<Spanned<Node>>, Problem> {
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        let message = error.render_with_options(serde_saphyr::render_options! {});
+        let place = error.location().and_then(place);
+        Problem { path: String::new(), message: format!("is no YAML: {message}"), place }
+    })
+}
+
+/// What was read of a file so far.
+#[derive(Default)]
+struct File {
+    canary: Option<Canary>,
+    /// A Canary was seen, be it well formed or not.
+    canaries: usize,
+    templates: Vec<MetricTemplate>,
+    places: Places,
+    problems: Problems,
+}
+
+impl File {
+    fn document(&mut self, document: &Spanned<Node>) {
+        let node = &document.value;
+        let root = place(document.referenced);
+        let problem = match (node.text("kind"), node.text("apiVersion")) {
+            (Some(keys::CANARY), Some(version)) if known(version) => {
+                return self.canary(node, root);
+            }
+            (Some(keys::METRIC_TEMPLATE), Some(version)) if known(version) => {
+                return self.template(node, root);
+            }
+            (Some(keys::CANARY | keys::METRIC_TEMPLATE), version) => {
+                let [ours, flagger] = [Group::Serin, Group::Flagger].map(Group::api_version);
+                let given = version.map_or("nothing".to_owned(), |version| format!("{version:?}"));
+                let rule = format!("must be {ours} or {flagger}, not {given}");
+                Problem { place: root, ..Problem::new("apiVersion", rule) }
+            }
+            (kind, _) => {
+                let given = kind.map_or("nothing".to_owned(), |kind| format!("{kind:?}"));
+                let rule = format!("must be Canary or MetricTemplate, not {given}");
+                Problem { place: root, ..Problem::new("kind", rule) }
+            }
+        };
+        self.problems.push(problem);
+    }
+
+    fn canary(&mut self, node: &Node, root: Option<Place>) {
+        self.canaries += 1;
+        if self.canaries > 1 {
+            let problem = Problem::new("", "is a second Canary: a file holds one");
+            self.problems.push(Problem { place: root, ..problem });
+            return;
+        }
+        let field = Field::default();
+        self.note(node, root, &field);
+        self.canary = self.object(node, &schema::CANARY, &field);
+    }
+
+    fn template(&mut self, node: &Node, root: Option<Place>) {
+        let name = node.field("metadata").and_then(|it| it.text("name")).unwrap_or_default();
+        let field = convert::template_field(name);
+        self.note(node, root, &field);
+        let template: Option<MetricTemplate> = self.object(node, &schema::METRIC_TEMPLATE, &field);
+        let Some(template) = template else { return };
+        let same = |it: &MetricTemplate| {
+            it.name() == template.name() && it.metadata.namespace == template.metadata.namespace
+        };
+        if self.templates.iter().any(same) {
+            self.problems.add(field.at("metadata").at("name"), "is already taken in this file");
+        }
+        self.templates.push(template);
+    }
+
+    fn note(&mut self, node: &Node, root: Option<Place>, field: &Field) {
+        self.places.extend(root.map(|root| (String::from(field), root)));
+        node.places(field, &mut self.places);
+    }
+
+    fn object<T: DeserializeOwned>(
+        &mut self,
+        node: &Node,
+        schema: &Value,
+        field: &Field,
+    ) -> Option<T> {
+        let mut json = node.json();
+        let mut found = Problems::default();
+        schema::check(&json, schema, field, &mut found);
+        authored(&mut json);
+        let read = serde_json::from_value(json);
+        if let (Err(error), true) = (&read, found.is_empty()) {
+            found.add(field.at("spec"), error.to_string());
+        }
+        self.problems.extend(found);
+        read.ok()
+    }
+
+    fn finish(mut self) -> Result<Objects, Problems> {
+        if self.problems.is_empty() && self.canaries == 0 {
+            self.problems.add("", "holds no Canary");
+        }
+        if let Some(canary) = &self.canary {
+            for template in &mut self.templates {
+                let namespace = &mut template.metadata.namespace;
+                namespace.get_or_insert_with(|| canary.namespace().to_owned());
+            }
+        }
+        let (mut problems, places) = (self.problems, self.places);
+        match self.canary {
+            Some(canary) if problems.is_empty() => {
+                return Ok(Objects { canary, templates: self.templates, places });
+            }
+            Some(canary) => {
+                problems.extend(plan(&canary, &self.templates).err().into_iter().flatten())
+            }
+            None => {}
+        }
+        problems.locate(|path| find(&places, path));
+        Err(problems)
+    }
+}
+
+/// Leaves what an author writes: neither status nor what a cluster adds to metadata is needed here.
+fn authored(object: &mut Value) {
+    let Some(fields) = object.as_object_mut() else { return };
+    fields.remove("status");
+    if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
+        let author = ["name", "namespace", "labels", "annotations"];
+        metadata.retain(|name, _| author.contains(&name.as_str()));
+    }
+}
+
+fn known(version: &str) -> bool {
+    Group::from_api_version(version).is_some()
+}
+
+/// The place of a field, or of what it would stand in.
+fn find(places: &Places, path: &str) -> Option<Place> {
+    // What comes before the path itself says which object of the file.
+    let root = path.find(": ").map_or(0, |end| end + 2);
+    let mut path = path;
+    loop {
+        if let Some(place) = places.get(path) {
+            return Some(*place);
+        }
+        let end = path.rfind(['.', '[']).filter(|end| *end > root);
+        match end {
+            Some(end) => path = path.get(..end)?,
+            None => return places.get(path.get(..root)?).copied(),
+        }
+    }
 }

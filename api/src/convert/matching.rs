@@ -1,0 +1,89 @@
+//! Conditions on requests: a Canary's `match` and `routes` as the filter tests them.
+
+use std::collections::BTreeMap;
+
+use serin_route::{Condition, RoutePattern, Subject, Test};
+
+use crate::Problems;
+use crate::canary::{MatchRule, NamedRoute, TextMatch};
+use crate::field::Field;
+
+/// A condition, and the field that asks for it.
+pub(super) type Traced = (Condition, Field);
+
+/// The conditions of one entry of `match`.
+pub(super) fn conditions(rule: &MatchRule, field: &Field, problems: &mut Problems) -> Vec<Traced> {
+    let mut traced = Vec::new();
+    let maps: [(&str, fn(String) -> Subject, &BTreeMap<String, TextMatch>); 3] = [
+        ("headers", |name| Subject::Header(name.to_ascii_lowercase()), &rule.headers),
+        ("cookies", Subject::Cookie, &rule.cookies),
+        ("queryParams", Subject::Query, &rule.query_params),
+    ];
+    for (map, subject, entries) in maps {
+        for (name, given) in entries {
+            let field = field.at(map).at(name);
+            let is = test(given, &field, problems);
+            traced.push((Condition { of: subject(name.clone()), is }, field));
+        }
+    }
+    for (label, value) in &rule.source_labels {
+        let condition =
+            Condition { of: Subject::Label(label.clone()), is: Test::Exact(value.clone()) };
+        traced.push((condition, field.at("sourceLabels").at(label)));
+    }
+    if traced.is_empty() {
+        let rule = "needs a condition: headers, cookies, queryParams or sourceLabels";
+        problems.add(field, rule);
+    }
+    traced
+}
+
+/// A route that is counted apart, and the fields that ask for its conditions.
+pub(super) fn route(
+    given: &NamedRoute,
+    field: &Field,
+    problems: &mut Problems,
+) -> (RoutePattern, Vec<Field>) {
+    let field = field.at("match");
+    let mut traced: Vec<Traced> = Vec::new();
+    if given.matching.len() != 1 {
+        let rule = "needs exactly one entry; more are valid but not supported yet";
+        problems.add(&field, format!("{rule}, not {}", given.matching.len()));
+    }
+    if let Some(only) = given.matching.first() {
+        let field = field.nth(0);
+        let parts = [
+            ("path", Subject::Path, &only.path),
+            ("method", Subject::Method, &only.method),
+            ("authority", Subject::Authority, &only.authority),
+        ];
+        for (name, of, given) in parts {
+            let Some(given) = given else { continue };
+            let field = field.at(name);
+            let is = test(given, &field, problems);
+            traced.push((Condition { of, is }, field));
+        }
+        if traced.is_empty() {
+            problems.add(field, "needs path, method or authority");
+        }
+    }
+    let (when, fields) = traced.into_iter().unzip();
+    (RoutePattern { name: given.name.clone(), when }, fields)
+}
+
+/// At most one of the tests; none asks for presence.
+fn test(given: &TextMatch, field: &Field, problems: &mut Problems) -> Test {
+    let TextMatch { exact, prefix, suffix, regex } = given.clone();
+    let tests = [
+        exact.map(Test::Exact),
+        prefix.map(Test::Prefix),
+        suffix.map(Test::Suffix),
+        regex.map(Test::Regex),
+    ];
+    let mut tests = tests.into_iter().flatten();
+    let first = tests.next().unwrap_or(Test::Present);
+    if tests.next().is_some() {
+        problems.add(field, "needs only one of exact, prefix, suffix and regex");
+    }
+    first
+}
