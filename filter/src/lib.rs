@@ -1,1 +1,17 @@
-//! To be written.
+//! Serin's filter: the shell between Envoy and `serin-route`.
+//!
+//! For each request it asks the router which track serves it, steers by one header, and counts what became of it; on
+//! a tick it reports. It decides nothing itself, never blocks a request, never reads a body, and has no way to panic:
+//! Envoy would drop a filter that does, and with it the canary's share and its counts.
+
+mod abi;
+mod host;
+mod metrics;
+mod node;
+mod random;
+mod reporter;
+mod request;
+mod root;
+mod scope;
+mod stream;
+mod vm;

@@ -1,0 +1,164 @@
+//! When to report, and what became of the last report. One is on its way at a time.
+
+use serin_route::{Report, Reports, VERSION};
+
+use crate::host::{self, Call};
+use crate::node::Node;
+use crate::random::Random;
+use crate::scope::Scope;
+
+/// A new table is acknowledged after one such tick.
+const FRESH_MS: u32 = 20;
+/// The longest wait of a filter that has nothing to watch and whose reports nobody answers.
+const IDLE_MS_MAX: u32 = 60_000;
+/// Envoy waits two periods for an answer, but no less and no more than this.
+const TIMEOUT_MS_MIN: u32 = 1_000;
+const TIMEOUT_MS_MAX: u32 = 5_000;
+/// An answer this long overdue never comes: its root context is gone.
+const OVERDUE_NS: u64 = 1_000_000_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Reporter {
+    phase: Phase,
+    awaited: Option<Awaited>,
+    /// Reports of a settled scope that failed in a row.
+    failures: u32,
+    /// The receiver knows the table in force.
+    acknowledged: bool,
+    /// Counts tables, so that the answer to an earlier one's report acknowledges nothing.
+    tables: u64,
+    /// The tick period last set, in milliseconds.
+    period_ms: u32,
+}
+
+/// Where the ticks of a table stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Not reported yet.
+    #[default]
+    Fresh,
+    /// Reported once; the next period is a random part of a whole one, or else all VMs of a mesh would report in
+    /// the same instant for as long as the table stands.
+    Spread,
+    /// In step.
+    Steady,
+}
+
+#[derive(Debug)]
+struct Awaited {
+    token: u32,
+    sequence: u64,
+    table: u64,
+    until_ns: u64,
+}
+
+impl Reporter {
+    /// A new table, or a new reason to report soon.
+    pub(crate) fn restart(&mut self) {
+        self.phase = Phase::Fresh;
+        self.failures = 0;
+        self.acknowledged = false;
+        self.tables = self.tables.saturating_add(1);
+        self.period_ms = 0;
+    }
+
+    /// Whether a report may go out now, and is wanted.
+    pub(crate) fn is_due(&mut self, now_ns: u64, busy: bool) -> bool {
+        self.awaited.take_if(|awaited| awaited.until_ns <= now_ns);
+        self.awaited.is_none() && (busy || !self.acknowledged)
+    }
+
+    /// Sends a report; whether it is on its way.
+    pub(crate) fn send(&mut self, report: &Report, to: &Reports, now_ns: u64) -> bool {
+        let timeout_ms = to.period_ms.saturating_mul(2).clamp(TIMEOUT_MS_MIN, TIMEOUT_MS_MAX);
+        let token = dispatch(report, to, timeout_ms);
+        self.phase = match self.phase {
+            Phase::Fresh => Phase::Spread,
+            Phase::Spread | Phase::Steady => Phase::Steady,
+        };
+        self.awaited = token.map(|token| Awaited {
+            token,
+            sequence: report.sequence,
+            table: self.tables,
+            until_ns: now_ns
+                .saturating_add(u64::from(timeout_ms).saturating_mul(1_000_000))
+                .saturating_add(OVERDUE_NS),
+        });
+        if token.is_none() {
+            self.failures = self.failures.saturating_add(1);
+        }
+        token.is_some()
+    }
+
+    /// Takes an answer. The report's sequence; none if this is not the answer awaited.
+    pub(crate) fn answered(&mut self, token: u32, delivered: bool) -> Option<u64> {
+        let awaited = self.awaited.take_if(|awaited| awaited.token == token)?;
+        if delivered {
+            self.failures = 0;
+            self.acknowledged |= awaited.table == self.tables;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+        }
+        Some(awaited.sequence)
+    }
+
+    /// The tick period from now on, if it is another than before; 0 is never.
+    pub(crate) fn period(
+        &mut self,
+        period_ms: u32,
+        busy: bool,
+        random: &mut Random,
+    ) -> Option<u32> {
+        let period_ms = match (self.phase, busy, self.acknowledged) {
+            (Phase::Fresh, ..) => FRESH_MS,
+            (_, false, true) => 0,
+            (Phase::Spread, true, _) => spread(period_ms, random),
+            (Phase::Steady, true, _) => period_ms,
+            (_, false, false) => backed_off(period_ms, self.failures, random),
+        };
+        let changed = self.period_ms != period_ms;
+        self.period_ms = period_ms;
+        changed.then_some(period_ms)
+    }
+}
+
+/// Between half a period and a whole one.
+fn spread(period_ms: u32, random: &mut Random) -> u32 {
+    let half = u64::from(period_ms / 2);
+    let part = random.draw().checked_rem(half.saturating_add(1)).unwrap_or(0);
+    u32::try_from(half.saturating_add(part)).unwrap_or(period_ms).max(1)
+}
+
+/// Twice as long after each failure, so that an idle mesh does not hammer a receiver that is away.
+fn backed_off(period_ms: u32, failures: u32, random: &mut Random) -> u32 {
+    let doubled = period_ms.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+    spread(doubled.min(IDLE_MS_MAX), random)
+}
+
+/// The report of a scope's counters.
+pub(crate) fn report(node: &Node, boot: &str, sequence: u64, scope: &mut Scope) -> Report {
+    Report {
+        version: VERSION,
+        scope: scope.name.clone(),
+        proxy: node.proxy.clone(),
+        namespace: node.namespace.clone(),
+        boot: boot.to_owned(),
+        sequence,
+        problem: scope.problem.clone(),
+        rollouts: scope.tally.report(sequence),
+    }
+}
+
+/// Hands a report to Envoy; the call's token.
+fn dispatch(report: &Report, to: &Reports, timeout_ms: u32) -> Option<u32> {
+    let body = serde_json::to_vec(report).ok()?;
+    let headers = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", &*to.authority),
+        (":path", &*to.path),
+        ("content-type", "application/json"),
+        ("authorization", &*format!("Bearer {}", to.token)),
+    ];
+    host::call(&Call { cluster: &to.cluster, headers: &headers, body: &body, timeout_ms })
+}

@@ -1,0 +1,231 @@
+//! One request: steered before Envoy sends it on, counted when it is over.
+//!
+//! Calls to the host are what a filter costs, so each is made only where its answer is needed: a request that is on
+//! no route of ours costs one.
+
+use std::rc::Rc;
+
+use serin_route::{
+    Assignment, Closing, Decision, Ending, Kind, Opening, Outcome, Place, Rollout, Router, Scheme,
+    Secure, Side, TRACK_HEADER, Ticket, Track, set_cookie,
+};
+
+use crate::host::{self, Map};
+use crate::request::Headers;
+use crate::scope::Scope;
+use crate::vm::SharedScope;
+
+const ROUTE_NAME: &str = "xds\0route_name";
+const CLUSTER_NAME: &str = "xds\0cluster_name";
+/// Says to the scopes behind us in this Envoy that this stream is ours.
+const CLAIM: &str = "serin.claim";
+
+/// A request and its answer.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    scope: Option<SharedScope>,
+    in_flight: Option<InFlight>,
+    /// The `set-cookie` that the answer is to carry.
+    cookie: Option<String>,
+}
+
+/// A request that is counted.
+#[derive(Debug)]
+struct InFlight {
+    ticket: Ticket,
+    /// The table that decided, which may no longer be in force when the request ends.
+    router: Rc<Router>,
+    rollout: usize,
+    seen_by: SeenBy,
+}
+
+/// What tells which track a request went to.
+#[derive(Clone, Copy, Debug)]
+enum SeenBy {
+    Route,
+    Cluster,
+    /// This filter stands before the canary's own pods.
+    Server,
+}
+
+/// A request about to be counted.
+struct Found {
+    opening: Opening,
+    seen_by: SeenBy,
+}
+
+impl Stream {
+    pub(crate) fn new(scope: Option<SharedScope>) -> Self {
+        Self { scope, in_flight: None, cookie: None }
+    }
+
+    /// Steers the request, and counts it in. None if it is none of ours.
+    pub(crate) fn enter(&mut self) -> Option<()> {
+        let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
+        let router = scope.router.clone();
+        if router.table().rollouts.is_empty() {
+            return None;
+        }
+        let (found, cookie) = match router.table().side {
+            Side::Server => (on_canary_pod(), None),
+            Side::Client => on_caller(&router, &mut scope)?,
+        };
+        self.cookie = cookie;
+        let rollout = found.opening.rollout;
+        let ticket = scope.tally.open(found.opening)?;
+        self.in_flight = Some(InFlight { ticket, router, rollout, seen_by: found.seen_by });
+        Some(())
+    }
+
+    /// Counts the request out.
+    pub(crate) fn leave(&mut self) -> Option<()> {
+        let in_flight = self.in_flight.take()?;
+        let rollout = in_flight.router.rollout(in_flight.rollout)?;
+        let outcome = Outcome::of(ending(rollout));
+        let upstream =
+            if outcome.is_failure() { host::property("upstream\0address") } else { None };
+        let attempts =
+            if rollout.retries { host::number("upstream\0request_attempt_count") } else { None };
+        let closing = Closing {
+            served: in_flight.served(),
+            outcome,
+            attempts: attempts.unwrap_or(0),
+            upstream: upstream.as_deref(),
+            at_ns: host::now_ns(),
+        };
+        let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
+        scope.tally.close(in_flight.ticket, &closing);
+        Some(())
+    }
+
+    /// Hands the affinity cookie to the client, and looks whether the connection becomes another kind, which only the
+    /// answer's `upgrade` header tells.
+    pub(crate) fn answer(&mut self, is_whole: bool) -> Option<()> {
+        if let Some(cookie) = self.cookie.take() {
+            host::add_header(Map::Response, "set-cookie", &cookie);
+        }
+        let in_flight = self.in_flight.as_ref().filter(|_| !is_whole)?;
+        host::header(Map::Response, "upgrade")?;
+        let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
+        scope.tally.upgrade(&in_flight.ticket);
+        Some(())
+    }
+}
+
+impl Drop for Stream {
+    /// A stream that ends without a log is one whose end nobody saw.
+    fn drop(&mut self) {
+        let Some(in_flight) = self.in_flight.take() else { return };
+        let Some(scope) = &self.scope else { return };
+        if let Ok(mut scope) = scope.try_borrow_mut() {
+            scope.tally.forget(in_flight.ticket);
+        }
+    }
+}
+
+impl InFlight {
+    /// The track that served: what Envoy did, not what we wished.
+    fn served(&self) -> Option<Track> {
+        let (rollout, track) = match self.seen_by {
+            SeenBy::Server => (self.rollout, Track::Canary),
+            SeenBy::Cluster => self.router.direct(&host::property(CLUSTER_NAME)?)?,
+            SeenBy::Route => match self.router.locate(&host::property(ROUTE_NAME)?)? {
+                Place { rollout, kind: Kind::Primary } => (rollout, Track::Primary),
+                Place { rollout, kind: Kind::Canary } => (rollout, Track::Canary),
+                Place { kind: Kind::Unscoped | Kind::Failover, .. } => return None,
+            },
+        };
+        (rollout == self.rollout).then_some(track)
+    }
+}
+
+/// A canary's pod counts everything that reaches it, for the one rollout that its table holds.
+fn on_canary_pod() -> Found {
+    Found { opening: addressed(0, Track::Canary), seen_by: SeenBy::Server }
+}
+
+/// A caller's side: by the route that Envoy has chosen, or else by the cluster that the request is addressed to.
+fn on_caller(router: &Router, scope: &mut Scope) -> Option<(Found, Option<String>)> {
+    let place = host::property(ROUTE_NAME).and_then(|name| router.locate(&name));
+    match place {
+        Some(Place { rollout, kind: kind @ (Kind::Primary | Kind::Canary) }) => {
+            is_unclaimed(router).then_some(())?;
+            steer(router, rollout, kind, scope)
+        }
+        None if router.counts_direct() => {
+            let (rollout, track) = router.direct(&host::property(CLUSTER_NAME)?)?;
+            is_unclaimed(router).then_some(())?;
+            Some((Found { opening: addressed(rollout, track), seen_by: SeenBy::Cluster }, None))
+        }
+        Some(Place { kind: Kind::Unscoped | Kind::Failover, .. }) | None => None,
+    }
+}
+
+/// A request that was sent to one track by its caller.
+fn addressed(rollout: usize, track: Track) -> Opening {
+    let (assignment, at_ns) = (Assignment::Direct, host::now_ns());
+    Opening { rollout, track, assignment, key: None, route: None, at_ns }
+}
+
+/// Decides, and changes the header only where Envoy's choice differs: each change has it search its routes again.
+fn steer(
+    router: &Router,
+    rollout: usize,
+    kind: Kind,
+    scope: &mut Scope,
+) -> Option<(Found, Option<String>)> {
+    let headers = Headers::of(router.needs(rollout));
+    let decision = router.decide(rollout, &headers, scope.random.dice())?;
+    let settings = router.rollout(rollout)?;
+    match (decision.track, kind) {
+        (Track::Canary, Kind::Primary) => {
+            host::set_header(Map::Request, TRACK_HEADER, &settings.nonce);
+        }
+        (Track::Primary, Kind::Canary) => {
+            host::remove_header(Map::Request, TRACK_HEADER);
+        }
+        _ => {}
+    }
+    let cookie = cookie(settings, &decision, &headers);
+    let Decision { track, assignment, key, route, .. } = decision;
+    let opening = Opening { rollout, track, assignment, key, route, at_ns: host::now_ns() };
+    Some((Found { opening, seen_by: SeenBy::Route }, cookie))
+}
+
+/// The `set-cookie` for an id minted by a decision. Made now, for the request's headers are gone when its answer comes.
+fn cookie(rollout: &Rollout, decision: &Decision, headers: &Headers<'_>) -> Option<String> {
+    let (affinity, id) = (rollout.affinity.as_ref()?, decision.cookie?);
+    let scheme = match affinity.secure {
+        Secure::WhenHttps => Scheme::of(headers),
+        Secure::Always | Secure::Never => Scheme::Http,
+    };
+    Some(set_cookie(affinity, id, scheme))
+}
+
+/// Claims the stream, unless a scope before us has.
+fn is_unclaimed(router: &Router) -> bool {
+    if !router.table().claim {
+        return true;
+    }
+    if host::property(CLAIM).is_some_and(|claim| !claim.is_empty()) {
+        return false;
+    }
+    host::set_property(CLAIM, b"1");
+    true
+}
+
+fn ending(rollout: &Rollout) -> Ending {
+    let code = host::number("response\0code");
+    let flags = host::number("response\0flags").unwrap_or(0);
+    // Only an answer of 200 carries a gRPC status, and an answer without messages carries it among its headers.
+    let grpc = if rollout.grpc && code == Some(200) {
+        grpc_status(Map::ResponseTrailers).or_else(|| grpc_status(Map::Response))
+    } else {
+        None
+    };
+    Ending { code, flags, grpc }
+}
+
+fn grpc_status(map: Map) -> Option<u32> {
+    std::str::from_utf8(&host::header(map, "grpc-status")?).ok()?.parse().ok()
+}
