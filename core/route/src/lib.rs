@@ -5,6 +5,28 @@
 //!
 //! Nothing here performs I/O, reads a clock or draws a random number: a request is a [`Request`], randomness is an
 //! argument.
+//!
+//! ```
+//! # use std::borrow::Cow;
+//! use serin_route::{Dice, Labels, Request, Router, Track};
+//!
+//! struct Browser;
+//! impl Request for Browser {
+//!     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+//!         (name == "x-user").then_some(Cow::Borrowed(b"alice"))
+//!     }
+//! }
+//!
+//! let table = br#"{ "version": 1, "scope": "prod", "rollouts": [{
+//!     "name": "shop", "namespace": "prod", "run": "r1", "generation": 1, "nonce": "n1",
+//!     "salt": "000102030405060708090a0b0c0d0e0f", "weight": 2500,
+//!     "keys": [{ "header": "x-user" }] }] }"#;
+//! let router = Router::parse(table, &Labels::new())?;
+//! let place = router.locate(b"serin/shop.prod/primary").unwrap();
+//! let decision = router.decide(place.rollout, &Browser, Dice { draw: 7, id: 7 }).unwrap();
+//! assert_eq!(decision.track, Track::Primary);
+//! # Ok::<(), serin_route::Problems>(())
+//! ```
 
 #![deny(
     clippy::arithmetic_side_effects,

@@ -143,3 +143,44 @@ fn header_of(subject: &Subject) -> &str {
         Subject::Label(_) => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_whole_values_of_bounded_length() {
+        let pattern = Pattern::compile("a|ab+").unwrap();
+        for (value, matches) in
+            [("a", true), ("abb", true), ("", false), ("ba", false), ("ab\n", false)]
+        {
+            assert_eq!(pattern.matches(value.as_bytes()), matches, "{value:?}");
+        }
+        let any = Pattern::compile("(?s).*").unwrap();
+        assert!(any.matches(&[b'a'; MATCHED_BYTES_MAX]));
+        assert!(!any.matches(&[b'a'; MATCHED_BYTES_MAX + 1]));
+        assert!(!any.matches(b"\xff"));
+    }
+
+    #[test]
+    fn flags_and_anchors_stay_within_a_pattern() {
+        assert!(Pattern::compile("(?m)^a$").unwrap().matches(b"a"));
+        assert!(!Pattern::compile("(?m)^a$").unwrap().matches(b"a\nb"));
+        assert!(Pattern::compile("^a$|^b$").unwrap().matches(b"b"));
+    }
+
+    #[test]
+    fn labels_are_settled_before_any_request() {
+        let labels = Labels::from([("app".to_owned(), "web".to_owned())]);
+        let label = |name: &str, is| Condition { of: Subject::Label(name.into()), is };
+        let settle = |when: &[Condition]| Matcher::settle(when, &labels, &Patterns::new());
+        let web = label("app", Test::Exact("web".into()));
+        assert!(settle(std::slice::from_ref(&web)).is_some_and(|it| it.checks.is_empty()));
+        assert!(settle(&[label("app", Test::Absent)]).is_none());
+        assert!(settle(&[label("tier", Test::Absent)]).is_some());
+        assert!(settle(&[label("tier", Test::Present)]).is_none());
+        let method = Condition { of: Subject::Method, is: Test::Present };
+        let both = settle(&[web, method]).unwrap();
+        assert_eq!(both.headers().collect::<Vec<_>>(), [":method"]);
+    }
+}

@@ -179,7 +179,7 @@ pub enum Test {
     Prefix(String),
     /// Ends so.
     Suffix(String),
-    /// The whole value matches; linear time. A value that is not UTF-8 does not match.
+    /// The whole value matches; linear time. A value that is not UTF-8, or longer than 8 KiB, does not match.
     Regex(String),
     /// There is one, be it empty.
     Present,

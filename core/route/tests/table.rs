@@ -193,6 +193,26 @@ fn patterns_that_grow_beyond_bounds_are_refused() {
 }
 
 #[test]
+fn patterns_are_counted_once_however_often_they_occur() {
+    let rule = |pattern: String| json!({ "when": [{ "of": "path", "is": { "regex": pattern } }], "then": "canary" });
+    let rollout = |index: usize, same: bool| {
+        let rules: Vec<Value> = (0..200)
+            .map(|at| rule(if same { "a*".into() } else { format!("{index}-{at}") }))
+            .collect();
+        json!({ "name": format!("shop-{index}"), "namespace": "prod", "run": "r1", "generation": 1,
+                "salt": "000102030405060708090a0b0c0d0e0f", "nonce": "n1", "weight": 1,
+                "rules": rules })
+    };
+    let table = |same| {
+        let rollouts: Vec<Value> = (0..6).map(|index| rollout(index, same)).collect();
+        json!({ "version": 1, "scope": "s", "rollouts": rollouts })
+    };
+    assert!(parse(&table(true)).is_ok());
+    let first = "rollouts[5].rules[0].when[0].is: at most 1000 different patterns are allowed";
+    assert_eq!(problems(&table(false))[0], first);
+}
+
+#[test]
 fn routes_and_clusters_are_told_apart() {
     let header = json!({ "of": { "header": "a" }, "is": "present" });
     assert_eq!(

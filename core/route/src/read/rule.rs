@@ -11,6 +11,8 @@ use crate::problem::shown;
 use crate::{Condition, KeySource, Otherwise, RoutePattern, Rule, Subject, Test, Then};
 
 const CONDITIONS_MAX: usize = 64;
+/// In a whole table; each may take 64 KiB of every VM.
+const PATTERNS_MAX: usize = 1000;
 /// Pseudo-headers that requests have.
 const PSEUDO: [&str; 4] = [":authority", ":method", ":path", ":scheme"];
 
@@ -107,13 +109,18 @@ fn header(reader: &mut Reader, value: &Value) -> String {
 
 fn pattern(reader: &mut Reader, value: &Value) -> String {
     let pattern = reader.text(value, &text::PATTERN);
-    if text::PATTERN.check(&pattern).is_ok() && !reader.patterns.contains_key(&pattern) {
-        match Pattern::compile(&pattern) {
-            Ok(compiled) => {
-                reader.patterns.insert(pattern.clone(), Arc::new(compiled));
-            }
-            Err(error) => reader.problem(format!("{} is no pattern: {error}", shown(&pattern))),
+    if text::PATTERN.check(&pattern).is_err() || reader.patterns.contains_key(&pattern) {
+        return pattern;
+    }
+    if reader.patterns.len() >= PATTERNS_MAX {
+        reader.problem(format!("at most {PATTERNS_MAX} different patterns are allowed"));
+        return pattern;
+    }
+    match Pattern::compile(&pattern) {
+        Ok(compiled) => {
+            reader.patterns.insert(pattern.clone(), Arc::new(compiled));
         }
+        Err(error) => reader.problem(format!("{} is no pattern: {error}", shown(&pattern))),
     }
     pattern
 }
