@@ -137,6 +137,11 @@ ODDS = [
     [(98, 5, 1880, 2)], [(100, 3, 1900, 0)], [(100, 0, 1900, 10)], [(100, 30, 1900, 2)], [(100, 50, 1900, 950)],
     [(100, 75, 1900, 950)], [(1000, 300, 1000, 200)], [(50, 2, 450, 3), (200, 7, 300, 4), (10, 0, 90, 5)],
 ]
+# Few units on one track, where the code's approximation of the normaliser is at its worst.
+ODDS_OF_FEW = [
+    [(5, 0, 591, 2)], [(14, 1, 10, 3)], [(5, 0, 87, 1), (3, 0, 52, 5)],
+    [(153, 2, 266, 1), (7, 0, 621, 2), (9, 3, 220, 5)], [(6, 1, 184, 24), (7, 0, 2584, 28), (9, 0, 95, 2)],
+]
 
 if __name__ == "__main__":
     source = "written by reference.py; do not edit"
@@ -147,5 +152,6 @@ if __name__ == "__main__":
         "source": source,
         "proportions": [{"exposed": n, "bad": k, "alpha": a, "expected": interval(proportion(n, k, a))}
                         for n, k in PROPORTIONS for a in (0.05, 0.001)],
-        "odds": [{"strata": s, "alpha": 0.05, "expected": interval(odds_interval(s, 0.05))} for s in ODDS],
+        "odds": [{"strata": s, "alpha": 0.05, "within": within, "expected": interval(odds_interval(s, 0.05))}
+                 for within, cases in ((0.02, ODDS), (0.15, ODDS_OF_FEW)) for s in cases],
     })

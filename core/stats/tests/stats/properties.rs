@@ -232,6 +232,40 @@ fn capped_counts_the_blocks_that_rose() {
     assert_eq!(at(10, 50.0), (1, ten));
     assert_eq!(at(25, 49.0), (1, (10_f64.ln() * 1e6 - 1e6).round() / 1e6));
     assert_eq!(at(47, 49.5), (2, (10_f64.ln() * 1e6 - 5e5).round() / 1e6));
-    // Time that goes back stays in the latest block.
-    assert_eq!(at(2, 49.5).0, 2);
+    // Time that goes back stays in the latest block, however much the evidence grows then.
+    assert_eq!(at(2, 99.0), (2, (10_f64.ln() * 2e6 - 1e6).round() / 1e6));
+    assert_eq!(at(49, 99.0), at(2, 99.0));
+}
+
+#[test]
+fn time_that_goes_back_starts_nothing_anew() {
+    let evidence = |times_s: [u64; 4]| {
+        let mut test = Restarting::new(OddsTest::new(1.5));
+        for now_s in times_s {
+            test.at(now_s).add_at(1, 2, 0.1);
+        }
+        test.ln_e()
+    };
+    assert_eq!(evidence([600, 600, 600, 660]).to_bits(), evidence([600, 0, 120, 660]).to_bits());
+    assert!(evidence([600, 600, 600, 660]) > evidence([0, 0, 0, 660]));
+}
+
+#[test]
+fn counts_that_contradict_themselves_are_clamped() {
+    let (mut all, mut more_than_all) = (OddsTest::new(1.0), OddsTest::new(1.0));
+    all.add_at(2, 2, 0.1);
+    more_than_all.add_at(3, 2, 0.1);
+    assert_eq!(all, more_than_all);
+    let most = Counts::new(u64::MAX, u64::MAX);
+    assert_eq!(most.plus(Counts::new(5, 3)), most);
+    assert_eq!(Counts::new(2, 7).rate(), Some(1.0));
+    assert_eq!(Counts::new(0, 7).rate(), None);
+}
+
+#[test]
+fn an_objective_that_cannot_be_shown_to_hold_needs_no_end_of_units() {
+    let mut test = PassTest::new(0.0);
+    test.add(Counts::new(1 << 62, 1 << 62));
+    assert_eq!(test.good_units_to(20_f64.ln()), None);
+    assert_eq!(PassTest::new(0.01).good_units_to(f64::NAN), None);
 }

@@ -54,6 +54,8 @@ struct Odds {
     /// As above, without the second.
     strata: Vec<[u64; 4]>,
     alpha: f64,
+    /// What the approximation may be off, as a share of the bounds.
+    within: f64,
     expected: Interval,
 }
 
@@ -136,14 +138,14 @@ fn proportion_intervals_agree_with_the_reference() {
 }
 
 #[test]
-fn odds_ratio_intervals_are_within_two_percent_of_the_exact_ones() {
+fn odds_ratio_intervals_are_near_the_exact_ones() {
     let golden: Intervals =
         serde_json::from_str(include_str!("../../golden/intervals.json")).unwrap();
-    assert!(golden.odds.len() >= 8);
-    for Odds { strata, alpha, expected } in golden.odds {
+    assert!(golden.odds.len() >= 13);
+    for Odds { strata, alpha, within, expected } in golden.odds {
         let strata: Vec<_> = strata.into_iter().map(tracks).collect();
         let found = odds_ratio_interval(&strata, alpha).unwrap();
-        let near = |a: f64, b: f64| (a / b).ln().abs() <= 0.02;
+        let near = |a: f64, b: f64| (a / b).ln().abs() <= within;
         let same = near(found.lo, expected.lo) && near(found.hi, expected.hi);
         assert!(same, "{strata:?}: {found:?}, not {expected:?}");
     }
