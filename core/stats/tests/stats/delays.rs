@@ -163,7 +163,7 @@ fn composite_reacts_as_soon_as_simulated() {
 }
 
 #[test]
-#[ignore = "a minute: cargo test -p serin-stats --release --test stats every_row -- --ignored"]
+#[ignore = "a minute: cargo test -p serin-stats --test stats every_row -- --ignored"]
 fn every_row_of_the_tables_is_met() {
     let runs = 1000;
     assert_late_onset(USUAL, 0, &[(0.01, 173, 193), (0.05, 17, 19), (0.3, 3, 3)], runs);

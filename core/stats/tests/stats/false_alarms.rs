@@ -94,7 +94,7 @@ fn healthy_canaries_are_seldom_accused() {
 }
 
 #[test]
-#[ignore = "a minute: cargo test -p serin-stats --release --test stats many_healthy -- --ignored"]
+#[ignore = "a minute: cargo test -p serin-stats --test stats many_healthy -- --ignored"]
 fn many_healthy_canaries_are_seldom_accused() {
     for world in [World::Steady, World::Drift, World::Outage, World::Retries] {
         assert_alarms_below_alpha(world, 5000);
