@@ -1,14 +1,36 @@
 //! The definitions that Kubernetes installs, made from the types.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceColumnDefinition, CustomResourceDefinition,
+};
 use kube::CustomResourceExt;
 
 use crate::Group;
 use crate::{canary, template};
 
+/// What `kubectl get canaries` shows: name, type, path. Flagger's, in its order, for scripts read them.
+const COLUMNS: [(&str, &str, &str); 10] = [
+    ("Status", "string", ".status.phase"),
+    ("Weight", "string", ".status.canaryWeight"),
+    ("Suspended", "boolean", ".spec.suspend"),
+    ("FailedChecks", "string", ".status.failedChecks"),
+    ("Interval", "string", ".spec.analysis.interval"),
+    ("Mirror", "boolean", ".spec.analysis.mirror"),
+    ("StepWeight", "string", ".spec.analysis.stepWeight"),
+    ("StepWeights", "string", ".spec.analysis.stepWeights"),
+    ("MaxWeight", "string", ".spec.analysis.maxWeight"),
+    ("LastTransitionTime", "string", ".status.lastTransitionTime"),
+];
+/// Those of them that are always shown; the others are with `-o wide`.
+const ALWAYS: [&str; 3] = ["Status", "Weight", "LastTransitionTime"];
+
 /// The definition of `Canary` in a group.
 pub fn canary_crd(group: Group) -> CustomResourceDefinition {
-    of_group(canary::Definition::crd(), group)
+    let mut definition = of_group(canary::Definition::crd(), group);
+    for version in &mut definition.spec.versions {
+        version.additional_printer_columns = Some(COLUMNS.map(column).to_vec());
+    }
+    definition
 }
 
 /// The definition of `MetricTemplate` in a group.
@@ -23,4 +45,14 @@ fn of_group(mut definition: CustomResourceDefinition, group: Group) -> CustomRes
     metadata.annotations.get_or_insert_default().extend([kept]);
     group.name().clone_into(&mut definition.spec.group);
     definition
+}
+
+fn column((name, kind, path): (&str, &str, &str)) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition {
+        name: name.to_owned(),
+        type_: kind.to_owned(),
+        json_path: path.to_owned(),
+        priority: (!ALWAYS.contains(&name)).then_some(1),
+        ..CustomResourceColumnDefinition::default()
+    }
 }

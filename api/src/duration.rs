@@ -1,5 +1,6 @@
 //! Durations as Go writes them: `1m30s`, `500ms`, `2h`. Flagger's manifests are full of them.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Units and their nanoseconds, longest name first where one begins another.
@@ -72,24 +73,30 @@ pub fn show_duration(duration: Duration) -> String {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
     if seconds == 0 && nanos > 0 {
         let (scale, unit) = match nanos {
-            1_000_000.. => (1e6, "ms"),
-            1_000.. => (1e3, "µs"),
-            _ => (1.0, "ns"),
+            1_000_000.. => (1_000_000, "ms"),
+            1_000.. => (1_000, "µs"),
+            _ => (1, "ns"),
         };
-        return format!("{}{unit}", f64::from(nanos) / scale);
+        return decimal(nanos / scale, nanos % scale, scale) + unit;
     }
     let mut text = String::new();
     for (value, unit) in [(seconds / 3600, "h"), (seconds / 60 % 60, "m")] {
         if value > 0 {
-            text.push_str(&format!("{value}{unit}"));
+            text.extend([value.to_string().as_str(), unit]);
         }
     }
     if seconds % 60 > 0 || nanos > 0 || text.is_empty() {
-        // A minute's seconds and nine decimals are exact in an f64.
-        let rest = (seconds % 60) as f64 + f64::from(nanos) / 1e9;
-        text.push_str(&format!("{rest}s"));
+        text.push_str(&decimal(seconds % 60, nanos, 1_000_000_000));
+        text.push('s');
     }
     text
+}
+
+/// `whole` and `part / scale`, without trailing zeros.
+fn decimal(whole: impl fmt::Display, part: u32, scale: u32) -> String {
+    let digits = scale.ilog10() as usize;
+    let fraction = format!(".{part:0digits$}");
+    format!("{whole}{}", fraction.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn split_at(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
@@ -150,8 +157,19 @@ mod tests {
 
     #[test]
     fn durations_are_shown_shortly() {
-        for text in ["0s", "500ms", "1.5s", "1m", "1m30s", "2h", "1h0.5s", "2.5ms", "10µs", "7ns"]
-        {
+        for text in [
+            "0s",
+            "500ms",
+            "1.5s",
+            "1m",
+            "1m30s",
+            "2h",
+            "1h0.5s",
+            "2.5ms",
+            "10µs",
+            "7ns",
+            "1.000000001s",
+        ] {
             assert_eq!(show_duration(parse_duration(text).unwrap()), text);
         }
     }

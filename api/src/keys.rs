@@ -27,7 +27,7 @@ pub const FINALIZER: &str = "serin.dev/finalizer";
 pub const FLAGGER_FINALIZER: &str = "finalizer.flagger.app";
 /// Annotation of a Canary: what a person wants (`pause`, `resume`, `abort`, `promote`, `retry`).
 pub const INTENT: &str = "serin.dev/intent";
-/// Annotation of a ConfigMap or Secret: `disabled` keeps its changes from starting a release.
+/// Annotation of a `ConfigMap` or Secret: `disabled` keeps its changes from starting a release.
 pub const CONFIG_TRACKING: &str = "serin.dev/config-tracking";
 /// As [`CONFIG_TRACKING`], Flagger's.
 pub const FLAGGER_CONFIG_TRACKING: &str = "flagger.app/config-tracking";

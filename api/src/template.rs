@@ -60,7 +60,7 @@ pub struct Provider {
     /// Credentials, from a Secret in the template's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// The region, for CloudWatch.
+    /// The region, for `CloudWatch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Accept any certificate.
@@ -77,7 +77,7 @@ pub enum ProviderKind {
     /// Prometheus, or what speaks its query language.
     #[default]
     Prometheus,
-    /// InfluxDB.
+    /// `InfluxDB`.
     InfluxDb,
     /// Datadog.
     Datadog,
@@ -85,7 +85,7 @@ pub enum ProviderKind {
     ExternalMetrics,
     /// Google Cloud Monitoring.
     Stackdriver,
-    /// Amazon CloudWatch.
+    /// Amazon `CloudWatch`.
     CloudWatch,
     /// New Relic.
     NewRelic,

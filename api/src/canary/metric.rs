@@ -20,7 +20,7 @@ pub struct Metric {
     /// Deprecated: the least success rate, or the most of anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// A PromQL query, answered by `spec.metricsServer`.
+    /// A `PromQL` query, answered by `spec.metricsServer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// A query that several Canaries share.
@@ -42,7 +42,7 @@ pub struct ThresholdRange {
     pub max: Option<f64>,
 }
 
-/// A MetricTemplate.
+/// A `MetricTemplate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TemplateRef {
     /// Its name.

@@ -51,19 +51,19 @@ pub struct Service {
     /// Hosts beside the apex name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// The VirtualService is a delegate of another.
+    /// The `VirtualService` is a delegate of another.
     #[serde(default, skip_serializing_if = "is_false")]
     pub delegation: bool,
-    /// Istio's TrafficPolicy, for both tracks.
+    /// Istio's `TrafficPolicy`, for both tracks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic_policy: Option<Verbatim>,
-    /// Istio's HTTPMatchRequests.
+    /// Istio's `HTTPMatchRequests`.
     #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
     pub matching: Vec<Verbatim>,
-    /// Istio's HTTPRewrite.
+    /// Istio's `HTTPRewrite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite: Option<Verbatim>,
-    /// Istio's HTTPRetry.
+    /// Istio's `HTTPRetry`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Verbatim>,
     /// Istio's Headers.
@@ -72,10 +72,10 @@ pub struct Service {
     /// Gateway API's mirror filters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mirror: Vec<Verbatim>,
-    /// Istio's CorsPolicy.
+    /// Istio's `CorsPolicy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors_policy: Option<Verbatim>,
-    /// Labels and annotations of the apex Service and of the VirtualService.
+    /// Labels and annotations of the apex Service and of the `VirtualService`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apex: Option<Metadata>,
     /// Labels and annotations of the primary's Service.

@@ -19,51 +19,7 @@ use super::{Analysis, CanaryStatus, Service, is_false};
     namespaced,
     category = "all",
     status = "CanaryStatus",
-    doc = "A release of one workload: a few users first, then all of them, or back.",
-    printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Weight", type_ = "string", json_path = ".status.canaryWeight"),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
-    printcolumn(
-        name = "FailedChecks",
-        type_ = "string",
-        json_path = ".status.failedChecks",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Interval",
-        type_ = "string",
-        json_path = ".spec.analysis.interval",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Mirror",
-        type_ = "boolean",
-        json_path = ".spec.analysis.mirror",
-        priority = 1
-    ),
-    printcolumn(
-        name = "StepWeight",
-        type_ = "string",
-        json_path = ".spec.analysis.stepWeight",
-        priority = 1
-    ),
-    printcolumn(
-        name = "StepWeights",
-        type_ = "string",
-        json_path = ".spec.analysis.stepWeights",
-        priority = 1
-    ),
-    printcolumn(
-        name = "MaxWeight",
-        type_ = "string",
-        json_path = ".spec.analysis.maxWeight",
-        priority = 1
-    ),
-    printcolumn(
-        name = "LastTransitionTime",
-        type_ = "string",
-        json_path = ".status.lastTransitionTime"
-    )
+    doc = "A release of one workload: a few users first, then all of them, or back."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CanarySpec {
@@ -132,7 +88,7 @@ pub struct AutoscalerRef {
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// Queries of the primary's ScaledObject, by trigger.
+    /// Queries of the primary's `ScaledObject`, by trigger.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub primary_scaler_queries: BTreeMap<String, String>,
     /// Replicas of the primary, where they differ.

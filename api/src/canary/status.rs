@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Where a release stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(!default)]
 pub struct CanaryStatus {
     /// One word.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -18,7 +19,7 @@ pub struct CanaryStatus {
     pub canary_weight: i64,
     /// Rounds done.
     pub iterations: i64,
-    /// Checksums of ConfigMaps and Secrets.
+    /// Checksums of `ConfigMaps` and Secrets.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tracked_configs: BTreeMap<String, String>,
     /// The revision that was tried last.

@@ -90,7 +90,7 @@ pub enum AlertSeverity {
     Error,
 }
 
-/// An AlertProvider.
+/// An `AlertProvider`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertProviderRef {
     /// Its name.

@@ -1,10 +1,26 @@
 //! Queries with values in them: the part of Go's templates that queries use, `{{ target }}` and `{{ variables.x }}`
 //! with trimming (`{{- … -}}`) and comments. Everything beyond that is a fault, not a guess.
 //!
-//! A value within a PromQL string is escaped for that string, so that no value can end it; elsewhere it stands as it
-//! is, for there a template's author asked for a piece of PromQL.
+//! A value within a `PromQL` string is escaped for that string, so that no value can end it; elsewhere it stands as it
+//! is, for there a template's author asked for a piece of `PromQL`.
 
 use std::fmt;
+
+/// Words that look like a value's name and are none.
+const WORDS: [&str; 12] = [
+    "block",
+    "break",
+    "continue",
+    "define",
+    "else",
+    "end",
+    "if",
+    "nil",
+    "range",
+    "template",
+    "variables",
+    "with",
+];
 
 /// What is wrong with a query's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,18 +85,18 @@ fn is_name(action: &str) -> bool {
     };
     match action.split_once('.') {
         Some((of, key)) => of == "variables" && identifier(key),
-        None => identifier(action),
+        None => identifier(action) && !WORDS.contains(&action),
     }
 }
 
-/// PromQL being written.
+/// `PromQL` being written.
 #[derive(Default)]
 struct Output {
     text: String,
     within: Within,
 }
 
-/// Where in PromQL the end of the output stands.
+/// Where in `PromQL` the end of the output stands.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Within {
     #[default]
@@ -196,12 +212,14 @@ mod tests {
 
     #[test]
     fn everything_else_is_a_fault_each() {
-        let text = "{{ if target }}{{ .Target }}{{ nobody }}{{ target | printf }}{{ }}{{-3}}{{";
+        let text =
+            "{{ if target }}{{ .Target }}{{ nobody }}{{ end }}{{ target | printf }}{{ }}{{-3}}{{";
         let unsupported = |text: &str| Fault::Unsupported(text.to_owned());
         let expected = [
             unsupported("if target"),
             unsupported(".Target"),
             Fault::Missing("nobody".to_owned()),
+            unsupported("end"),
             unsupported("target | printf"),
             unsupported(""),
             unsupported("-3"),

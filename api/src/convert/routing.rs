@@ -110,7 +110,7 @@ impl Origins {
         let json = serde_json::to_vec(&table(canary, routing)).unwrap_or_default();
         let Err(found) = Router::parse(&json, &Labels::new()) else { return };
         for problem in found.list() {
-            let (field, rest) = self.field(&problem.path);
+            let (field, rest) = self.field(canary, &problem.path);
             let path = format!("{field}{rest}");
             if !problems.iter().any(|known| known.path == path) {
                 problems.add(path, translated(&problem.message));
@@ -122,13 +122,16 @@ impl Origins {
     }
 
     /// The field of a place, and what of the place it leaves over and a person can use.
-    fn field<'p>(&self, place: &'p str) -> (Field, &'p str) {
+    fn field<'p>(&self, canary: &Canary, place: &'p str) -> (Field, &'p str) {
         if let Some((_, field)) = self.0.iter().find(|(at, _)| place.starts_with(at.as_str())) {
             return (field.clone(), "");
         }
+        let service = canary.spec.service.as_ref().and_then(|service| service.name.as_ref());
+        let apex = if service.is_some() { "spec.service.name" } else { "spec.targetRef.name" };
         let fixed = [
             ("rollouts[0].namespace", "metadata.namespace"),
-            ("rollouts[0].name", "metadata.name"),
+            ("rollouts[0].name", apex),
+            ("rollouts[0].direct", apex),
             ("rollouts[0].rules", "spec.analysis.match"),
             ("rollouts[0].keys", "spec.analysis.userKey"),
             ("rollouts[0].routes", "spec.analysis.routes"),
@@ -138,7 +141,8 @@ impl Origins {
         ];
         let known = fixed.iter().find_map(|(at, field)| Some((*field, place.strip_prefix(at)?)));
         let (field, rest) = known.unwrap_or(("spec.analysis", ""));
-        (Field::root(field), rest)
+        // A name has no parts that its author wrote.
+        (Field::root(field), if field == apex { "" } else { rest })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::field::Field;
 use crate::{Group, Problems, show_duration};
 
 /// Where no interval is given.
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 /// Flagger's least interval, a clamp there.
 const FLAGGER_INTERVAL_MIN: Duration = Duration::from_secs(10);
 /// Reports come once a second, so that nothing can be judged sooner.
@@ -148,9 +148,9 @@ fn listed(
             if weight <= before {
                 problems.add(&field, format!("must rise: {weight} follows {before}"));
             }
+            before = weight.max(before);
             steps.push(set(percent));
         }
-        before = weight.max(before);
     }
     steps
 }

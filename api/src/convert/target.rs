@@ -1,5 +1,6 @@
 //! What names and targets must be, whatever is done with them.
 
+use super::numbers::whole;
 use crate::field::Field;
 use crate::{Canary, Problems};
 
@@ -17,6 +18,10 @@ pub(super) fn check(canary: &Canary, problems: &mut Problems) {
     let service = canary.spec.service.as_ref();
     if let Some(apex) = service.and_then(|service| service.name.as_deref()) {
         label(apex, &spec.at("service").at("name"), problems);
+    }
+    if let Some(service) = service {
+        let field = spec.at("service").at("port");
+        let _: Option<u16> = whole(service.port.into(), 1..=65_535, &field, problems);
     }
     if canary.spec.provider.as_deref().is_some_and(|provider| provider != "istio") {
         let provider = canary.spec.provider.as_deref().unwrap_or_default();

@@ -167,7 +167,7 @@ impl File {
                 return Ok(Objects { canary, templates: self.templates, places });
             }
             Some(canary) => {
-                problems.extend(plan(&canary, &self.templates).err().into_iter().flatten())
+                problems.extend(plan(&canary, &self.templates).err().into_iter().flatten());
             }
             None => {}
         }

@@ -12,7 +12,7 @@ use crate::{Group, Problems};
 
 /// The schema of a whole Canary.
 pub(super) static CANARY: LazyLock<Value> = LazyLock::new(|| document(canary_crd(Group::Serin)));
-/// The schema of a whole MetricTemplate.
+/// The schema of a whole `MetricTemplate`.
 pub(super) static METRIC_TEMPLATE: LazyLock<Value> =
     LazyLock::new(|| document(metric_template_crd(Group::Serin)));
 
@@ -86,8 +86,9 @@ fn scalar(value: &Value, kind: &str, schema: &Value, field: &Field, problems: &m
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let close = known.map(|known| (distance(name, known), known)).min();
-    match close.filter(|(distance, known)| distance * 3 <= known.len().max(3)) {
+    let far = |known: &str| (distance(name, known), known.len().abs_diff(name.len()));
+    let close = known.map(|known| (far(known), known)).min();
+    match close.filter(|((distance, _), known)| distance * 3 <= known.len().max(3)) {
         Some((_, close)) => format!("is no field here; did you mean {close}?"),
         None => "is no field here".to_owned(),
     }
