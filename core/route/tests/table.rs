@@ -72,7 +72,7 @@ fn whole_numbers_may_come_as_floats() {
     assert_eq!(rollout.edges_ms, [1, 2]);
     assert_eq!(
         problems(&with(&json!({ "weight": 2500.5 }))),
-        ["rollouts[0].weight: must be a whole number from 0 to 10000, not 2500.5"]
+        ["rollouts[0].weight: must be a whole number from 0 to 10000, not a fraction"]
     );
 }
 

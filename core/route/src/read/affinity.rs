@@ -9,18 +9,18 @@ use crate::{Affinity, SameSite, Secure};
 pub(super) fn affinity(reader: &mut Reader, value: &Value) -> Option<Affinity> {
     let object = reader.object(value)?;
     let affinity = Affinity {
-        cookie: reader.required(object, "cookie", |it, value| it.text(value, &text::COOKIE)),
+        cookie: reader.required_text(object, "cookie", &text::COOKIE),
         max_age_s: reader
-            .optional(object, "maxAgeS", |it, value| it.narrow(value, 1..=u32::MAX.into()))
+            .optional_u32(object, "maxAgeS", 1..=u32::MAX)
             .unwrap_or(Affinity::MAX_AGE_S),
-        domain: reader.optional(object, "domain", |it, value| it.text(value, &text::DOMAIN)),
+        domain: reader.optional_text(object, "domain", &text::DOMAIN),
         path: reader
-            .optional(object, "path", |it, value| it.text(value, &text::COOKIE_PATH))
+            .optional_text(object, "path", &text::COOKIE_PATH)
             .unwrap_or_else(|| "/".to_owned()),
-        http_only: reader.optional(object, "httpOnly", Reader::flag).unwrap_or(true),
+        http_only: reader.flag(object, "httpOnly", true),
         secure: reader.optional(object, "secure", secure).unwrap_or_default(),
         same_site: reader.optional(object, "sameSite", same_site).unwrap_or_default(),
-        partitioned: reader.optional(object, "partitioned", Reader::flag).unwrap_or_default(),
+        partitioned: reader.flag(object, "partitioned", false),
     };
     combination(reader, &affinity);
     Some(affinity)
@@ -41,7 +41,7 @@ fn same_site(reader: &mut Reader, value: &Value) -> SameSite {
 /// refuses such a cookie whether it is marked or not.
 fn combination(reader: &mut Reader, affinity: &Affinity) {
     if !affinity.path.starts_with('/') {
-        reader.at("path", |reader| reader.problem("must begin with /"));
+        reader.problem_at("path", "must begin with /");
     }
     let name = affinity.cookie.to_ascii_lowercase();
     let host = name.starts_with("__host-");
@@ -53,14 +53,13 @@ fn combination(reader: &mut Reader, affinity: &Affinity) {
             (affinity.partitioned, "partitioned"),
         ];
         for (_, what) in demands.iter().filter(|(set, _)| *set) {
-            reader.at("secure", |reader| reader.problem(format!("{what} forbids never")));
+            reader.problem_at("secure", format!("{what} forbids never"));
         }
     }
     if host && affinity.domain.is_some() {
-        let rule = "a cookie named __Host-… has no domain";
-        reader.at("domain", |reader| reader.problem(rule));
+        reader.problem_at("domain", "a cookie named __Host-… has no domain");
     }
     if host && affinity.path != "/" {
-        reader.at("path", |reader| reader.problem("a cookie named __Host-… has the path /"));
+        reader.problem_at("path", "a cookie named __Host-… has the path /");
     }
 }

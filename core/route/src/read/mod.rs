@@ -49,19 +49,18 @@ fn whole(reader: &mut Reader, value: &Value) -> Option<Table> {
         return None;
     }
     let object = reader.object(value)?;
-    let version: u32 = reader
-        .required(object, "version", |reader, value| reader.narrow(value, 0..=u32::MAX.into()));
-    if reader.problems.is_empty() && version != VERSION {
+    let version = reader.required_integer(object, "version", 0..=u32::MAX.into());
+    if reader.problems.is_empty() && version != u64::from(VERSION) {
         // Whatever else looks wrong may be right in that version.
         let rule = format!("this filter speaks version {VERSION}, the table is version {version}");
-        reader.at("version", |reader| reader.problem(rule));
+        reader.problem_at("version", rule);
         return None;
     }
     Some(Table {
-        version,
-        scope: reader.required(object, "scope", |it, value| it.text(value, &text::SCOPE)),
+        version: VERSION,
+        scope: reader.required_text(object, "scope", &text::SCOPE),
         side: reader.optional(object, "side", side).unwrap_or_default(),
-        claim: reader.optional(object, "claim", Reader::flag).unwrap_or_default(),
+        claim: reader.flag(object, "claim", false),
         reports: reader.optional(object, "reports", reports).flatten(),
         rollouts: rollouts(reader, object),
     })
@@ -81,20 +80,17 @@ fn side(reader: &mut Reader, value: &Value) -> Side {
 
 fn reports(reader: &mut Reader, value: &Value) -> Option<Reports> {
     let object = reader.object(value)?;
-    let value_of = |reader: &mut Reader, value: &Value| reader.text(value, &text::VALUE);
-    let path = reader.required(object, "path", value_of);
+    let path = reader.required_text(object, "path", &text::VALUE);
     if !path.is_empty() && !path.starts_with('/') {
-        reader.at("path", |reader| reader.problem("must begin with /"));
+        reader.problem_at("path", "must begin with /");
     }
     Some(Reports {
-        cluster: reader.required(object, "cluster", value_of),
-        authority: reader.required(object, "authority", value_of),
+        cluster: reader.required_text(object, "cluster", &text::VALUE),
+        authority: reader.required_text(object, "authority", &text::VALUE),
         path,
-        token: reader
-            .optional(object, "token", |it, value| it.text(value, &text::TOKEN))
-            .unwrap_or_default(),
+        token: reader.optional_text(object, "token", &text::TOKEN).unwrap_or_default(),
         period_ms: reader
-            .optional(object, "periodMs", |it, value| it.narrow(value, 100..=60_000))
+            .optional_u32(object, "periodMs", 100..=60_000)
             .unwrap_or(Reports::PERIOD_MS),
     })
 }

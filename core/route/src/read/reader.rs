@@ -49,9 +49,11 @@ impl Reader {
         place
     }
 
-    /// Reads at a field's place; for what concerns a field but is seen elsewhere.
-    pub(super) fn at<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.step(Step::Field(name), read)
+    /// Something is wrong with a field.
+    pub(super) fn problem_at(&mut self, name: &'static str, message: impl Into<String>) {
+        self.path.push(Step::Field(name));
+        self.problem(message);
+        self.path.pop();
     }
 
     /// A field that must be there.
@@ -61,24 +63,80 @@ impl Reader {
         name: &'static str,
         read: impl FnOnce(&mut Self, &Value) -> T,
     ) -> T {
-        let value = self.optional(object, name, read);
-        value.unwrap_or_else(|| {
-            if absent(object, name) {
-                self.at(name, |reader| reader.problem("is missing"));
-            }
-            T::default()
-        })
+        let Some(value) = present(object, name) else {
+            self.problem_at(name, "is missing");
+            return T::default();
+        };
+        self.path.push(Step::Field(name));
+        let read = read(self, value);
+        self.path.pop();
+        read
     }
 
     /// A field that may be left out, or null.
-    pub(super) fn optional<T>(
+    pub(super) fn optional<T: Default>(
         &mut self,
         object: &Object,
         name: &'static str,
         read: impl FnOnce(&mut Self, &Value) -> T,
     ) -> Option<T> {
-        let value = object.get(name).filter(|value| !value.is_null())?;
-        Some(self.step(Step::Field(name), |reader| read(reader, value)))
+        present(object, name).map(|_| self.required(object, name, read))
+    }
+
+    /// A string that must be there.
+    #[inline(never)]
+    pub(super) fn required_text(
+        &mut self,
+        object: &Object,
+        name: &'static str,
+        rule: &Text,
+    ) -> String {
+        self.required(object, name, |reader, value| reader.text(value, rule))
+    }
+
+    /// A string that may be left out.
+    #[inline(never)]
+    pub(super) fn optional_text(
+        &mut self,
+        object: &Object,
+        name: &'static str,
+        rule: &Text,
+    ) -> Option<String> {
+        present(object, name).map(|_| self.required_text(object, name, rule))
+    }
+
+    /// A whole number that must be there.
+    #[inline(never)]
+    pub(super) fn required_integer(
+        &mut self,
+        object: &Object,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> u64 {
+        self.required(object, name, |reader, value| reader.integer(value, range))
+    }
+
+    /// A whole number of 32 bits that may be left out.
+    #[inline(never)]
+    pub(super) fn optional_u32(
+        &mut self,
+        object: &Object,
+        name: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let range = u64::from(*range.start())..=u64::from(*range.end());
+        let number = present(object, name).map(|_| self.required_integer(object, name, range))?;
+        u32::try_from(number).ok()
+    }
+
+    /// True or false, where a field may be left out.
+    #[inline(never)]
+    pub(super) fn flag(&mut self, object: &Object, name: &'static str, otherwise: bool) -> bool {
+        let Some(value) = present(object, name) else { return otherwise };
+        value.as_bool().unwrap_or_else(|| {
+            self.problem_at(name, format!("must be true or false, not {}", described(value)));
+            otherwise
+        })
     }
 
     /// An object.
@@ -104,8 +162,13 @@ impl Reader {
             self.problem(format!("at most {max} are allowed, not {}", elements.len()));
             return Vec::new();
         }
-        let element = |(index, value)| self.step(Step::Element(index), |it| read(it, value));
-        elements.iter().enumerate().filter_map(element).collect()
+        let mut list = Vec::with_capacity(elements.len());
+        for (index, value) in elements.iter().enumerate() {
+            self.path.push(Step::Element(index));
+            list.extend(read(self, value));
+            self.path.pop();
+        }
+        list
     }
 
     /// A whole number. It may come as a float without a fraction: Kubernetes' `Struct` knows no others.
@@ -118,23 +181,6 @@ impl Reader {
         let given = described(value);
         self.problem(format!("must be a whole number from {low} to {high}, not {given}"));
         low
-    }
-
-    /// A whole number of a narrower type.
-    pub(super) fn narrow<T: TryFrom<u64> + Default>(
-        &mut self,
-        value: &Value,
-        range: RangeInclusive<u64>,
-    ) -> T {
-        T::try_from(self.integer(value, range)).unwrap_or_default()
-    }
-
-    /// True or false.
-    pub(super) fn flag(&mut self, value: &Value) -> bool {
-        value.as_bool().unwrap_or_else(|| {
-            self.problem(format!("must be true or false, not {}", described(value)));
-            false
-        })
     }
 
     /// A string that keeps a rule.
@@ -174,13 +220,6 @@ impl Reader {
         }
         None
     }
-
-    fn step<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(step);
-        let value = read(self);
-        self.path.pop();
-        value
-    }
 }
 
 /// Names that may occur once, and where each did.
@@ -200,18 +239,27 @@ impl Unique {
     }
 }
 
-/// A value as a problem mentions it: small ones themselves, large ones by their kind.
+/// A value as a problem mentions it: small ones themselves, others by their kind.
 pub(super) fn described(value: &Value) -> String {
-    match value {
-        Value::String(text) => shown(text),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
+    let kind = match value {
+        Value::String(text) => return shown(text),
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => return number.to_string(),
+            (_, Some(number)) => return number.to_string(),
+            // Printing floats would cost the module 10 KiB.
+            _ => "a fraction",
+        },
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+        Value::Null => "null",
+        Value::Bool(true) => "true",
+        Value::Bool(false) => "false",
+    };
+    kind.to_owned()
 }
 
-fn absent(object: &Object, name: &str) -> bool {
-    object.get(name).is_none_or(Value::is_null)
+fn present<'v>(object: &'v Object, name: &str) -> Option<&'v Value> {
+    object.get(name).filter(|value| !value.is_null())
 }
 
 /// The whole number that a float is, if it is one: floats hold those below 2^53 exactly.

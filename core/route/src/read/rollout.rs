@@ -24,16 +24,14 @@ pub(super) fn rollout(
 ) -> Option<Rollout> {
     let object = reader.object(value)?;
     let (name, namespace) = identity(reader, object, names);
-    let word = |it: &mut Reader, value: &Value| it.text(value, &text::WORD);
     Some(Rollout {
         name,
         namespace,
-        run: reader.required(object, "run", word),
-        generation: reader
-            .required(object, "generation", |it, value| it.integer(value, 0..=GENERATION_MAX)),
-        salt: reader.required(object, "salt", |it, value| it.text(value, &text::SALT)),
-        nonce: reader.required(object, "nonce", word),
-        weight: reader.required(object, "weight", weight),
+        run: reader.required_text(object, "run", &text::WORD),
+        generation: reader.required_integer(object, "generation", 0..=GENERATION_MAX),
+        salt: reader.required_text(object, "salt", &text::SALT),
+        nonce: reader.required_text(object, "nonce", &text::WORD),
+        weight: weight(reader, object),
         rules: list(reader, object, "rules", RULES_MAX, rule),
         otherwise: reader.optional(object, "otherwise", otherwise).unwrap_or_default(),
         keys: list(reader, object, "keys", KEYS_MAX, key_source),
@@ -43,15 +41,14 @@ pub(super) fn rollout(
         direct: reader
             .optional(object, "direct", |it, value| direct(it, value, clusters))
             .flatten(),
-        grpc: reader.optional(object, "grpc", Reader::flag).unwrap_or_default(),
-        retries: reader.optional(object, "retries", Reader::flag).unwrap_or_default(),
+        grpc: reader.flag(object, "grpc", false),
+        retries: reader.flag(object, "retries", false),
     })
 }
 
 fn identity(reader: &mut Reader, object: &Object, names: &mut Unique) -> (String, String) {
-    let name = reader.required(object, "name", |it, value| it.text(value, &text::NAME));
-    let namespace =
-        reader.required(object, "namespace", |it, value| it.text(value, &text::NAMESPACE));
+    let name = reader.required_text(object, "name", &text::NAME);
+    let namespace = reader.required_text(object, "namespace", &text::NAMESPACE);
     if !name.is_empty() && !namespace.is_empty() {
         names.check(reader, &format!("{name}.{namespace}"));
     }
@@ -68,15 +65,16 @@ fn list<T>(
     reader.optional(object, name, |it, value| it.list(value, max, read)).unwrap_or_default()
 }
 
-fn weight(reader: &mut Reader, value: &Value) -> Weight {
-    let basis_points = reader.narrow(value, 0..=Weight::FULL.basis_points().into());
-    Weight::from_basis_points(basis_points).unwrap_or_default()
+fn weight(reader: &mut Reader, object: &Object) -> Weight {
+    let full = Weight::FULL.basis_points().into();
+    let basis_points = u16::try_from(reader.required_integer(object, "weight", 0..=full));
+    Weight::from_basis_points(basis_points.unwrap_or_default()).unwrap_or_default()
 }
 
 fn edges(reader: &mut Reader, value: &Value) -> Vec<u32> {
     let mut before = 0;
     reader.list(value, EDGES_MAX, |reader, value| {
-        let edge = reader.narrow(value, 1..=u32::MAX.into());
+        let edge = u32::try_from(reader.integer(value, 1..=u32::MAX.into())).ok()?;
         if edge <= before {
             reader.problem(format!("edges must rise: {edge} follows {before}"));
         }

@@ -38,7 +38,7 @@ pub(super) fn route_pattern(
     names: &mut Unique,
 ) -> Option<RoutePattern> {
     let object = reader.object(value)?;
-    let name = reader.required(object, "name", |it, value| it.text(value, &text::WORD));
+    let name = reader.required_text(object, "name", &text::WORD);
     if !name.is_empty() {
         names.check(reader, &name);
     }
@@ -47,8 +47,7 @@ pub(super) fn route_pattern(
         !matches!(condition.of, Subject::Method | Subject::Path | Subject::Authority)
     });
     if foreign {
-        let rule = "a route is told by method, path and authority only";
-        reader.at("when", |reader| reader.problem(rule));
+        reader.problem_at("when", "a route is told by method, path and authority only");
     }
     Some(RoutePattern { name, when })
 }
