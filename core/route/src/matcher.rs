@@ -39,7 +39,32 @@ impl Pattern {
 }
 
 /// The compiled patterns of a table, each once, however many rollouts use it.
-pub(crate) type Patterns = BTreeMap<String, Arc<Pattern>>;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patterns {
+    /// By the patterns' text.
+    sorted: Vec<(String, Arc<Pattern>)>,
+}
+
+impl Patterns {
+    pub(crate) fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    pub(crate) fn find(&self, text: &str) -> Option<&Arc<Pattern>> {
+        let at = self.place(text).ok()?;
+        self.sorted.get(at).map(|(_, pattern)| pattern)
+    }
+
+    pub(crate) fn insert(&mut self, text: &str, pattern: Pattern) {
+        if let Err(at) = self.place(text) {
+            self.sorted.insert(at, (text.to_owned(), Arc::new(pattern)));
+        }
+    }
+
+    fn place(&self, text: &str) -> Result<usize, usize> {
+        self.sorted.binary_search_by(|(known, _)| known.as_str().cmp(text))
+    }
+}
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +138,7 @@ impl Compiled {
             Test::Exact(text) => Self::Exact(text.clone()),
             Test::Prefix(text) => Self::Prefix(text.clone()),
             Test::Suffix(text) => Self::Suffix(text.clone()),
-            Test::Regex(pattern) => Self::Pattern(Arc::clone(patterns.get(pattern)?)),
+            Test::Regex(pattern) => Self::Pattern(Arc::clone(patterns.find(pattern)?)),
             Test::Present => Self::Present,
             Test::Absent => Self::Absent,
         })
@@ -173,7 +198,7 @@ mod tests {
     fn labels_are_settled_before_any_request() {
         let labels = Labels::from([("app".to_owned(), "web".to_owned())]);
         let label = |name: &str, is| Condition { of: Subject::Label(name.into()), is };
-        let settle = |when: &[Condition]| Matcher::settle(when, &labels, &Patterns::new());
+        let settle = |when: &[Condition]| Matcher::settle(when, &labels, &Patterns::default());
         let web = label("app", Test::Exact("web".into()));
         assert!(settle(std::slice::from_ref(&web)).is_some_and(|it| it.checks.is_empty()));
         assert!(settle(&[label("app", Test::Absent)]).is_none());

@@ -2,9 +2,6 @@
 //!
 //! Looked up by hash, so the time does not depend on how many rollouts there are.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
-
 use siphasher::sip::SipHasher13;
 
 use crate::{Rollout, Track};
@@ -51,54 +48,132 @@ pub fn route_name(name: &str, namespace: &str, kind: Kind) -> String {
     format!("{MARK}{name}.{namespace}/{}", kind.as_str())
 }
 
-/// Index of the rollouts by route name and by cluster. Only ever asked, never iterated; the names come from the
-/// controller, so a fixed hash key gives nobody a lever.
+/// Index of the rollouts by route name and by cluster.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
-    rollouts: Index<usize>,
-    clusters: Index<(usize, Track)>,
+    names: Index,
+    clusters: Index,
 }
 
-type Index<T> = HashMap<Box<[u8]>, T, BuildHasherDefault<SipHasher13>>;
+/// Entries by the hash of their name: open addressing, at most half full. What an entry points at holds the name, so
+/// none is kept twice. The hash needs no key; names come from the controller.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    slots: Vec<Option<Entry>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    rollout: usize,
+    track: Track,
+    /// Among the clusters of the rollout and track.
+    cluster: usize,
+}
 
 impl Places {
     pub(crate) fn of(rollouts: &[Rollout]) -> Self {
-        let mut places = Self::default();
+        let (mut names, mut clusters) = (Vec::new(), Vec::new());
         for (index, rollout) in rollouts.iter().enumerate() {
             let name = format!("{}.{}", rollout.name, rollout.namespace);
-            places.rollouts.insert(name.into_bytes().into(), index);
-            let Some(direct) = &rollout.direct else { continue };
-            for (track, names) in
-                [(Track::Primary, &direct.primary), (Track::Canary, &direct.canary)]
-            {
-                for name in names {
-                    places.clusters.insert(name.as_bytes().into(), (index, track));
+            names.push((
+                hash(name.as_bytes()),
+                Entry { rollout: index, track: Track::Primary, cluster: 0 },
+            ));
+            for track in [Track::Primary, Track::Canary] {
+                for (cluster, name) in clusters_of(rollout, track).iter().enumerate() {
+                    clusters
+                        .push((hash(name.as_bytes()), Entry { rollout: index, track, cluster }));
                 }
             }
         }
-        places
+        Self { names: Index::of(&names), clusters: Index::of(&clusters) }
     }
 
     /// Our part of a route's name, wherever it stands: Istio writes before it and behind it.
-    pub(crate) fn locate(&self, route_name: &[u8]) -> Option<Place> {
-        if self.rollouts.is_empty() {
+    pub(crate) fn locate(&self, route_name: &[u8], rollouts: &[Rollout]) -> Option<Place> {
+        if rollouts.is_empty() {
             return None;
         }
         let ours = after_last(route_name, MARK.as_bytes())?;
         let slash = ours.iter().position(|byte| *byte == b'/')?;
         let kind = kind(ours.get(slash.checked_add(1)?..)?)?;
-        let rollout = *self.rollouts.get(ours.get(..slash)?)?;
-        Some(Place { rollout, kind })
+        let name = ours.get(..slash)?;
+        let entry = self.names.find(name, |entry| {
+            rollouts.get(entry.rollout).is_some_and(|rollout| is_named(rollout, name))
+        })?;
+        Some(Place { rollout: entry.rollout, kind })
     }
 
     /// The rollout and track whose own service a cluster is.
-    pub(crate) fn direct(&self, cluster: &[u8]) -> Option<(usize, Track)> {
-        self.clusters.get(cluster).copied()
+    pub(crate) fn direct(&self, cluster: &[u8], rollouts: &[Rollout]) -> Option<(usize, Track)> {
+        let entry = self.clusters.find(cluster, |entry| {
+            let names = rollouts.get(entry.rollout).map(|it| clusters_of(it, entry.track));
+            let name = names.and_then(|names| names.get(entry.cluster));
+            name.is_some_and(|name| name.as_bytes() == cluster)
+        })?;
+        Some((entry.rollout, entry.track))
     }
 
     pub(crate) fn any_direct(&self) -> bool {
-        !self.clusters.is_empty()
+        !self.clusters.slots.is_empty()
     }
+}
+
+impl Index {
+    fn of(entries: &[(u64, Entry)]) -> Self {
+        if entries.is_empty() {
+            return Self::default();
+        }
+        let length = entries.len().saturating_mul(2).next_power_of_two();
+        let mut slots = vec![None; length];
+        for (hash, entry) in entries {
+            let free = probe(*hash, length).find(|at| matches!(slots.get(*at), Some(None)));
+            if let Some(slot) = free.and_then(|at| slots.get_mut(at)) {
+                *slot = Some(*entry);
+            }
+        }
+        Self { slots }
+    }
+
+    fn find(&self, name: &[u8], is: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        for at in probe(hash(name), self.slots.len()) {
+            // A slot never filled ends the search: nothing is ever taken out.
+            let entry = self.slots.get(at).copied().flatten()?;
+            if is(&entry) {
+                return Some(entry);
+            }
+        }
+        None
+    }
+}
+
+fn hash(name: &[u8]) -> u64 {
+    SipHasher13::new().hash(name)
+}
+
+/// The slots where an entry may be, in order; `length` is a power of two.
+fn probe(hash: u64, length: usize) -> impl Iterator<Item = usize> {
+    let mask = length.saturating_sub(1);
+    let first = usize::try_from(hash & 0xffff_ffff).unwrap_or_default();
+    (0..length).map(move |step| first.wrapping_add(step) & mask)
+}
+
+fn clusters_of(rollout: &Rollout, track: Track) -> &[String] {
+    match (&rollout.direct, track) {
+        (None, _) => &[],
+        (Some(direct), Track::Primary) => &direct.primary,
+        (Some(direct), Track::Canary) => &direct.canary,
+    }
+}
+
+/// Whether `name` is the rollout's name, a dot, and its namespace.
+fn is_named(rollout: &Rollout, name: &[u8]) -> bool {
+    let rest = name.strip_prefix(rollout.name.as_bytes());
+    let rest = rest.and_then(|rest| rest.strip_prefix(b"."));
+    rest.is_some_and(|namespace| namespace == rollout.namespace.as_bytes())
 }
 
 fn after_last<'n>(name: &'n [u8], mark: &[u8]) -> Option<&'n [u8]> {

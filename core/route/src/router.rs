@@ -49,12 +49,12 @@ impl Router {
     /// The rollout and kind of an Envoy route (`xds.route_name`), if it is one of ours. The last `serin/` in the name
     /// counts; anything may stand before it and behind the kind.
     pub fn locate(&self, route_name: &[u8]) -> Option<Place> {
-        self.places.locate(route_name)
+        self.places.locate(route_name, &self.table.rollouts)
     }
 
     /// The rollout and track whose own service an Envoy cluster (`xds.cluster_name`) is.
     pub fn direct(&self, cluster: &[u8]) -> Option<(usize, Track)> {
-        self.places.direct(cluster)
+        self.places.direct(cluster, &self.table.rollouts)
     }
 
     /// Whether any rollout counts requests addressed to one track's own service: where none does, nobody need ask

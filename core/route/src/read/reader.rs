@@ -258,6 +258,7 @@ pub(super) fn described(value: &Value) -> String {
     kind.to_owned()
 }
 
+#[inline(never)]
 fn present<'v>(object: &'v Object, name: &str) -> Option<&'v Value> {
     object.get(name).filter(|value| !value.is_null())
 }

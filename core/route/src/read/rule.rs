@@ -1,7 +1,5 @@
 //! Reading what is asked of a request: rules, conditions, key sources, named routes.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::reader::{Object, Reader, Unique};
@@ -108,7 +106,7 @@ fn header(reader: &mut Reader, value: &Value) -> String {
 
 fn pattern(reader: &mut Reader, value: &Value) -> String {
     let pattern = reader.text(value, &text::PATTERN);
-    if text::PATTERN.check(&pattern).is_err() || reader.patterns.contains_key(&pattern) {
+    if text::PATTERN.check(&pattern).is_err() || reader.patterns.find(&pattern).is_some() {
         return pattern;
     }
     if reader.patterns.len() >= PATTERNS_MAX {
@@ -116,9 +114,7 @@ fn pattern(reader: &mut Reader, value: &Value) -> String {
         return pattern;
     }
     match Pattern::compile(&pattern) {
-        Ok(compiled) => {
-            reader.patterns.insert(pattern.clone(), Arc::new(compiled));
-        }
+        Ok(compiled) => reader.patterns.insert(&pattern, compiled),
         Err(error) => reader.problem(format!("{} is no pattern: {error}", shown(&pattern))),
     }
     pattern
