@@ -5,7 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serin_route::{Assignment, Cell, Latency, Track, Weight};
 
-use crate::{Evidence, GenerationTraffic, Plan, Routing, Schedule, ScheduleStep, Traffic};
+use crate::{
+    Acknowledged, Answer, Evidence, GenerationTraffic, Intent, Ledger, Notice, NoticeKind, Phase,
+    Plan, Probe, Projection, Readiness, Routing, Run, Schedule, ScheduleStep, Seen, Status, Step,
+    Traffic, Value, Workloads,
+};
 
 /// A plan of two weights, ten seconds each, without checks.
 pub(crate) fn plan() -> Plan {
@@ -53,4 +57,133 @@ pub(crate) fn traffic(generation: u64, canary: (u64, u64), primary: (u64, u64)) 
     let edges_ms = plan().routing.edges_ms;
     let one = GenerationTraffic { generation, edges_ms, cells, ..GenerationTraffic::default() };
     Traffic { generations: vec![one], heard: 1 }
+}
+
+/// A release with its shell: commits every step, applies and acknowledges at once, answers as told.
+pub(crate) struct Drill {
+    pub(crate) plan: Plan,
+    pub(crate) status: Status,
+    pub(crate) ledger: Ledger,
+    pub(crate) seen: Seen,
+    pub(crate) ms: i64,
+    pub(crate) told: Vec<Notice>,
+    pub(crate) last: Option<Step>,
+    /// Requests so far by track: failures of each hundred.
+    pub(crate) failing: (u64, u64),
+    pub(crate) answer: fn(&Probe) -> Option<Result<Value, String>>,
+}
+
+impl Drill {
+    /// Version v1 is promoted, both tracks are ready, and the target is v2.
+    pub(crate) fn new(plan: Plan) -> Self {
+        let status = Status {
+            phase: Phase::Initialized,
+            promoted_revision: Some("v1".into()),
+            tried_revision: Some("v1".into()),
+            ..Status::default()
+        };
+        let workloads = Workloads {
+            primary: Readiness::Ready,
+            primary_revision: "v1".into(),
+            canary: Readiness::Ready,
+            canary_pods: 2,
+        };
+        let seen = Seen {
+            dice: [7; 32],
+            revision: "v2".into(),
+            workloads,
+            projection: Projection { applied: true, acknowledged: Acknowledged::Yes },
+            ..Seen::default()
+        };
+        Self {
+            plan,
+            status,
+            ledger: Ledger::default(),
+            seen,
+            ms: 0,
+            told: Vec::new(),
+            last: None,
+            failing: (0, 0),
+            answer: |_| None,
+        }
+    }
+
+    /// One step, `ms` after the last, with a hundred requests a second split by weight.
+    pub(crate) fn after(&mut self, ms: i64) -> &Step {
+        self.ms += ms;
+        self.traffic(u64::try_from(ms).unwrap() / 10);
+        let wanted = self.last.iter().flat_map(|step| step.wants.clone());
+        self.seen.answers = wanted
+            .filter_map(|probe| {
+                let result = (self.answer)(&probe)?;
+                Some(Answer { probe, result })
+            })
+            .collect();
+        let ledger = std::mem::take(&mut self.ledger);
+        let step = crate::step(&self.plan, &self.status, ledger, &self.seen, at(self.ms));
+        self.status = step.status.clone();
+        self.ledger = step.ledger.clone();
+        self.told.extend(step.notices.clone());
+        self.seen.intent = None;
+        self.seen.dice = self.seen.dice.map(|byte| byte.wrapping_add(1));
+        let desired = crate::desired(&self.plan, &self.status).primary_revision;
+        self.seen.workloads.primary_revision = desired.unwrap_or_default();
+        self.last.insert(step)
+    }
+
+    /// Steps of half a second for a while.
+    pub(crate) fn pass(&mut self, seconds: i64) {
+        for _ in 0..seconds * 2 {
+            self.after(500);
+        }
+    }
+
+    pub(crate) fn intend(&mut self, intent: Intent) {
+        self.seen.intent = Some(intent);
+        self.after(100);
+    }
+
+    pub(crate) fn run(&self) -> &Run {
+        self.status.run.as_ref().unwrap()
+    }
+
+    /// The canary's weight in whole percent.
+    pub(crate) fn percent(&self) -> u16 {
+        self.run().weight.basis_points() / 100
+    }
+
+    /// Steps until something holds, for at most five minutes.
+    pub(crate) fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        let end = self.ms + 300_000;
+        while !holds(self) {
+            assert!(self.ms < end, "it did not happen: {:?}", self.status);
+            self.after(500);
+        }
+    }
+
+    pub(crate) fn told(&self, kind: NoticeKind) -> Vec<&str> {
+        let of_kind = self.told.iter().filter(|notice| notice.kind == kind);
+        of_kind.map(|notice| notice.message.as_str()).collect()
+    }
+
+    fn traffic(&mut self, requests: u64) {
+        let Some(run) = self.status.run.as_ref().filter(|run| !run.is_over()) else { return };
+        let canary = requests * u64::from(run.weight.basis_points()) / 10_000;
+        let generation = run.generation;
+        let known = &mut self.seen.traffic.generations;
+        if known.last().is_none_or(|last| last.generation != generation) {
+            known.extend(traffic(generation, (0, 0), (0, 0)).generations);
+        }
+        let counts = known.last_mut().unwrap();
+        for (cell, (requests, failing)) in counts
+            .cells
+            .iter_mut()
+            .zip([(canary, self.failing.0), (requests - canary, self.failing.1)])
+        {
+            cell.requests += requests;
+            cell.failures = cell.failures.max(cell.requests * failing / 100);
+            cell.latency.done = vec![cell.requests];
+        }
+        self.seen.traffic.heard = 1;
+    }
 }

@@ -10,6 +10,7 @@
 mod book;
 mod clock;
 mod desired;
+mod evidence;
 #[cfg(test)]
 mod fixture;
 mod notice;
@@ -22,6 +23,7 @@ mod verdict;
 
 pub use book::{Book, Heard, Refused};
 pub use desired::{Desired, desired};
+pub use evidence::Ledger;
 pub use notice::{Notice, NoticeKind, Severity};
 pub use plan::{
     AdvanceGate, Check, CheckSource, Evidence, Hook, HookKind, Mode, Objective, OnInconclusive,
@@ -31,6 +33,6 @@ pub use seen::{
     Acknowledged, Answer, HookPayload, Probe, Projection, Readiness, Seen, Value, Workloads,
 };
 pub use status::{Dwell, Intent, Phase, Quarantine, RoundResult, Run, Stage, Status};
-pub use step::{Ledger, Step, step};
+pub use step::{Step, step};
 pub use traffic::{GenerationTraffic, KeyedTraffic, Traffic};
 pub use verdict::{Action, Leading, Sample, Verdict, VerdictState};

@@ -96,7 +96,7 @@ pub enum Probe {
 }
 
 /// The answer to a probe.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The question.
     pub probe: Probe,
@@ -105,7 +105,8 @@ pub struct Answer {
 }
 
 /// What a probe found.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Value {
     /// A query's number.
     Number(f64),

@@ -113,6 +113,13 @@ pub struct Run {
     pub verdict: Option<Verdict>,
 }
 
+impl Run {
+    /// It ended, one way or the other.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.stage, Stage::Preparing | Stage::Analysing)
+    }
+}
+
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
