@@ -1,7 +1,8 @@
 //! The definitions that Kubernetes installs, made from the types.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition,
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps,
+    JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
 
@@ -44,7 +45,24 @@ fn of_group(mut definition: CustomResourceDefinition, group: Group) -> CustomRes
     let kept = ("helm.sh/resource-policy".to_owned(), "keep".to_owned());
     metadata.annotations.get_or_insert_default().extend([kept]);
     group.name().clone_into(&mut definition.spec.group);
+    for version in &mut definition.spec.versions {
+        let schema = version.schema.as_mut().and_then(|it| it.open_api_v3_schema.as_mut());
+        if let Some(schema) = schema {
+            // The name of a Rust type, which means nothing to anybody else.
+            schema.title = None;
+            strip_defaults(schema);
+        }
+    }
     definition
+}
+
+/// A default in a schema would be stored in every object, as if its author had written it.
+fn strip_defaults(schema: &mut JSONSchemaProps) {
+    schema.default = None;
+    schema.properties.iter_mut().flat_map(|it| it.values_mut()).for_each(strip_defaults);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        strip_defaults(items);
+    }
 }
 
 fn column((name, kind, path): (&str, &str, &str)) -> CustomResourceColumnDefinition {

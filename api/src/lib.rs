@@ -5,6 +5,21 @@
 //! does not honour. All of them report every problem at once, each with the path of its field.
 //!
 //! Nothing here performs I/O.
+//!
+//! ```
+//! let text = "
+//! apiVersion: serin.dev/v1beta1
+//! kind: Canary
+//! metadata: {name: shop}
+//! spec:
+//!   targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
+//!   analysis: {interval: 30s, stepWeights: [5, 25, 20]}
+//! ";
+//! let problems = serin_api::read(text)?.plan().unwrap_err();
+//! let said = "line 7, column 50: spec.analysis.stepWeights[2]: must rise: 20 follows 25";
+//! assert_eq!(problems.to_string(), said);
+//! # Ok::<(), serin_api::Problems>(())
+//! ```
 
 pub mod canary;
 mod convert;

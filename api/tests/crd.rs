@@ -1,5 +1,7 @@
 //! The definitions that Kubernetes installs: pinned, and structural.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::golden;

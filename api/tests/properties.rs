@@ -1,5 +1,7 @@
 //! Whatever stands in a file or an object: no panic, and what is written reads back.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::{planned, problems_of};
@@ -66,7 +68,11 @@ fn object(schema: &Value) -> BoxedStrategy<Value> {
     let fields = schema["properties"].as_object().cloned().unwrap_or_default();
     let field = |(name, schema): (String, Value)| {
         let value = of_schema(&schema);
-        let value = if required.contains(&name.as_str()) { value.prop_map(Some).boxed() } else { prop::option::weighted(0.2, value).boxed() };
+        let value = if required.contains(&name.as_str()) {
+            value.prop_map(Some).boxed()
+        } else {
+            prop::option::weighted(0.2, value).boxed()
+        };
         value.prop_map(move |value| (name.clone(), value))
     };
     let fields: Vec<_> = fields.into_iter().map(field).collect();

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 /// Where a release stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(!default)]
 pub struct CanaryStatus {
     /// One word.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -67,7 +67,7 @@ impl Asked<'_> {
 
     fn built_in(&self, problems: &mut Problems) -> Option<Check> {
         let source = built_in(&self.metric.name)?;
-        let check = self.check(source, problems)?;
+        let check = self.check(source, problems);
         self.natural(&check, problems);
         Some(check)
     }
@@ -82,7 +82,8 @@ impl Asked<'_> {
         let query = self.rendered(text, &field, "it", problems);
         let address = server?;
         web_address(address, &Field::root("spec.metricsServer"), problems);
-        self.check(CheckSource::Query { address: address.to_owned(), query: query? }, problems)
+        let source = CheckSource::Query { address: address.to_owned(), query: query? };
+        Some(self.check(source, problems))
     }
 
     fn templated(&self, templates: &[MetricTemplate], problems: &mut Problems) -> Option<Check> {
@@ -98,15 +99,16 @@ impl Asked<'_> {
         let address = address(template, &spec.at("provider"), problems);
         let label = format!("MetricTemplate {name}");
         let query = self.rendered(&template.spec.query, &spec.at("query"), &label, problems);
-        self.check(CheckSource::Query { address: address?, query: query? }, problems)
+        let source = CheckSource::Query { address: address?, query: query? };
+        Some(self.check(source, problems))
     }
 
-    fn check(&self, source: CheckSource, problems: &mut Problems) -> Option<Check> {
+    fn check(&self, source: CheckSource, problems: &mut Problems) -> Check {
         let (min, max) = self.bounds(&source, problems);
         let (given, field) = (self.metric.interval.as_deref(), self.field.at("interval"));
         let interval = positive_duration(given.or(Some(INTERVAL)), &field, problems);
         let interval = interval.unwrap_or(Duration::ZERO);
-        Some(Check { name: self.metric.name.clone(), source, interval, min, max })
+        Check { name: self.metric.name.clone(), source, interval, min, max }
     }
 
     /// What `thresholdRange` says, or the deprecated `threshold`: the least success rate, the most of all else.

@@ -14,18 +14,16 @@ pub(super) type Traced = (Condition, Field);
 /// The conditions of one entry of `match`.
 pub(super) fn conditions(rule: &MatchRule, field: &Field, problems: &mut Problems) -> Vec<Traced> {
     let mut traced = Vec::new();
-    let maps: [(&str, fn(String) -> Subject, &BTreeMap<String, TextMatch>); 3] = [
-        ("headers", |name| Subject::Header(name.to_ascii_lowercase()), &rule.headers),
-        ("cookies", Subject::Cookie, &rule.cookies),
-        ("queryParams", Subject::Query, &rule.query_params),
-    ];
-    for (map, subject, entries) in maps {
+    let mut add = |map: &str, entries: &BTreeMap<String, TextMatch>, of: fn(String) -> Subject| {
         for (name, given) in entries {
             let field = field.at(map).at(name);
             let is = test(given, &field, problems);
-            traced.push((Condition { of: subject(name.clone()), is }, field));
+            traced.push((Condition { of: of(name.clone()), is }, field));
         }
-    }
+    };
+    add("headers", &rule.headers, |name| Subject::Header(name.to_ascii_lowercase()));
+    add("cookies", &rule.cookies, Subject::Cookie);
+    add("queryParams", &rule.query_params, Subject::Query);
     for (label, value) in &rule.source_labels {
         let condition =
             Condition { of: Subject::Label(label.clone()), is: Test::Exact(value.clone()) };

@@ -79,26 +79,20 @@ impl File {
     fn document(&mut self, document: &Spanned<Node>) {
         let node = &document.value;
         let root = place(document.referenced);
-        let problem = match (node.text("kind"), node.text("apiVersion")) {
-            (Some(keys::CANARY), Some(version)) if known(version) => {
-                return self.canary(node, root);
+        let (kind, version) = (node.text("kind"), node.text("apiVersion"));
+        let group = version.and_then(Group::from_api_version);
+        let (field, rule, given) = match kind {
+            Some(keys::CANARY) if group.is_some() => return self.canary(node, root),
+            Some(keys::METRIC_TEMPLATE) if group.is_some() => return self.template(node, root),
+            Some(keys::CANARY | keys::METRIC_TEMPLATE) => {
+                let [ours, flaggers] = [Group::Serin, Group::Flagger].map(Group::api_version);
+                ("apiVersion", format!("must be {ours} or {flaggers}"), version)
             }
-            (Some(keys::METRIC_TEMPLATE), Some(version)) if known(version) => {
-                return self.template(node, root);
-            }
-            (Some(keys::CANARY | keys::METRIC_TEMPLATE), version) => {
-                let [ours, flagger] = [Group::Serin, Group::Flagger].map(Group::api_version);
-                let given = version.map_or("nothing".to_owned(), |version| format!("{version:?}"));
-                let rule = format!("must be {ours} or {flagger}, not {given}");
-                Problem { place: root, ..Problem::new("apiVersion", rule) }
-            }
-            (kind, _) => {
-                let given = kind.map_or("nothing".to_owned(), |kind| format!("{kind:?}"));
-                let rule = format!("must be Canary or MetricTemplate, not {given}");
-                Problem { place: root, ..Problem::new("kind", rule) }
-            }
+            _ => ("kind", "must be Canary or MetricTemplate".to_owned(), kind),
         };
-        self.problems.push(problem);
+        let given = given.map_or("nothing".to_owned(), |given| format!("{given:?}"));
+        let problem = Problem::new(field, format!("{rule}, not {given}"));
+        self.problems.push(Problem { place: root, ..problem });
     }
 
     fn canary(&mut self, node: &Node, root: Option<Place>) {
@@ -184,10 +178,6 @@ fn authored(object: &mut Value) {
         let author = ["name", "namespace", "labels", "annotations"];
         metadata.retain(|name, _| author.contains(&name.as_str()));
     }
-}
-
-fn known(version: &str) -> bool {
-    Group::from_api_version(version).is_some()
 }
 
 /// The place of a field, or of what it would stand in.

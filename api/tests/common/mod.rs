@@ -1,6 +1,11 @@
 //! What several test files need.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    reason = "each test file uses its part, and a test may panic"
+)]
 
 use serin_api::{Objects, Problems, read};
 use serin_rollout::Plan;
