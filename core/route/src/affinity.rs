@@ -18,17 +18,17 @@ impl AffinityId {
 
     /// The digits, without allocation.
     pub(crate) fn digits(self) -> [u8; 32] {
-        let mut digits = [b'0'; 32];
-        let mut rest = self.0;
-        for digit in digits.iter_mut().rev() {
-            *digit = match (rest & 0xf) as u8 {
-                low @ 0..=9 => b'0'.saturating_add(low),
-                high => b'a'.saturating_add(high.saturating_sub(10)),
-            };
-            rest >>= 4;
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
         }
         digits
     }
+}
+
+fn digit(nibble: u8) -> u8 {
+    let first = if nibble < 10 { b'0' } else { b'a'.saturating_sub(10) };
+    first.saturating_add(nibble)
 }
 
 impl fmt::Display for AffinityId {
