@@ -52,7 +52,9 @@ pub async fn send_all(
 ) -> Result<Split> {
     let answers = answers(client, n, ask).await?;
     let mut split = Split::default();
-    answers.iter().for_each(|answer| split.count(answer));
+    for answer in &answers {
+        split.count(answer);
+    }
     Ok(split)
 }
 

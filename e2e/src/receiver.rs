@@ -136,13 +136,7 @@ async fn run(listener: TcpListener, address: SocketAddr, state: Arc<State>) {
     loop {
         let listener = match first.take() {
             Some(listener) => listener,
-            None => match TcpListener::bind(address).await {
-                Ok(listener) => listener,
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            },
+            None => rebound(address).await,
         };
         let mut connections = JoinSet::new();
         loop {
@@ -158,6 +152,16 @@ async fn run(listener: TcpListener, address: SocketAddr, state: Arc<State>) {
         if manner.wait_for(|manner| *manner != Manner::Gone).await.is_err() {
             return;
         }
+    }
+}
+
+/// Listens again where it did before, as soon as the system lets it.
+async fn rebound(address: SocketAddr) -> TcpListener {
+    loop {
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return listener;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -177,7 +177,6 @@ impl State {
         lock(&self.heard).push(Heard { path, headers: request.headers().clone() });
         let attempt = attempt(&request);
         match act {
-            Act::Answer => self.status(200),
             Act::Status(status) => self.status(status),
             Act::Slow(time) => {
                 tokio::time::sleep(time).await;
@@ -187,7 +186,7 @@ impl State {
             Act::Reset => bail!("ordered to reset"),
             Act::ResetUntil(good) if attempt < good => bail!("ordered to reset"),
             Act::UnavailableUntil(good) if attempt < good => self.status(503),
-            Act::ResetUntil(_) | Act::UnavailableUntil(_) => self.status(200),
+            Act::Answer | Act::ResetUntil(_) | Act::UnavailableUntil(_) => self.status(200),
             Act::Truncate => self.truncated().await,
             Act::Stall => self.stalled().await,
             Act::Grpc(status) => self.grpc(status).await,
@@ -226,7 +225,7 @@ impl State {
         let (mut sender, body) = Channel::new(1);
         sender.send_data(Bytes::from_static(b"the first half")).await?;
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             drop(sender);
         });
         Ok(self.head(200).body(body.boxed())?)

@@ -19,7 +19,7 @@ const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RB
 const HCM: &str = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.\
                    HttpConnectionManager";
 
-/// The routes of one rollout: what its VirtualService would say.
+/// The routes of one rollout: what its `VirtualService` would say.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
     /// The rollout's name; its namespace is `prod`.
@@ -34,7 +34,7 @@ pub struct Site {
     pub behind: String,
 }
 
-/// A module and its configuration, as a WasmPlugin would give them.
+/// A module and its configuration, as a `WasmPlugin` would give them.
 #[derive(Clone, Debug)]
 pub struct Plugin {
     /// The module's file.

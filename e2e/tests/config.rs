@@ -78,7 +78,7 @@ async fn a_bad_table_keeps_the_last_good_one_and_says_so() -> Result<()> {
 /// A bed whose filter begins with that configuration.
 async fn beginning_with(config: &str) -> Result<Bed> {
     let mut setup = Setup::of(&["shop"])?;
-    setup.plugin.as_mut().context("a plugin")?.config = config.to_owned();
+    config.clone_into(&mut setup.plugin.as_mut().context("a plugin")?.config);
     setup.start().await
 }
 
@@ -213,9 +213,10 @@ async fn reloads_under_load_fail_no_request_and_lose_no_count() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn replaced_vms_count_anew_and_nothing_is_counted_twice() -> Result<()> {
     let mut bed = Setup::of(&["shop"])?.start_with(&[shop(1, 50)]).await?;
+    let began = Instant::now();
     send_all(&bed.client, 400, |_| ask()).await?;
     let before = bed.settled("400", |totals| totals.all("shop-1").requests == 400).await?;
-    let old: BTreeSet<String> = boots(&bed, Instant::now() - Duration::from_secs(1));
+    let old: BTreeSet<String> = boots(&bed, began);
     let replaced = Instant::now();
     bed.change(|plugin| plugin.vm = "another".to_owned())?;
     eventually("as many new VMs", async || {
