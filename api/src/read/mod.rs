@@ -15,6 +15,12 @@ use crate::{Canary, Group, MetricTemplate, Place, Problem, Problems, convert, ke
 
 /// Bytes of a file; what Kubernetes takes of an object.
 const TEXT_BYTES_MAX: usize = 3 << 20;
+/// Levels of nesting; a Canary has a dozen. Each takes some of the stack.
+const DEPTH_MAX: usize = 32;
+/// Values in a file.
+const NODES_MAX: usize = 100_000;
+/// Documents in a file.
+const DOCUMENTS_MAX: usize = 256;
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +62,17 @@ impl Objects {
 }
 
 fn documents(text: &str) -> Result<Vec<Spanned<Node>>, Problem> {
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    let budget = serde_saphyr::budget! {
+        max_depth: DEPTH_MAX,
+        flow_nesting_limit: DEPTH_MAX,
+        max_nodes: NODES_MAX,
+        max_documents: DOCUMENTS_MAX,
+    };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        strict_booleans: true,
+        with_snippet: false,
+    };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let message = error.render_with_options(serde_saphyr::render_options! {});
         let place = error.location().and_then(place);
