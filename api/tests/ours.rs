@@ -41,6 +41,8 @@ fn steps_are_weights_and_pauses() {
 fn evidence_is_left_to_the_verdicts_defaults_or_set() {
     let plan = plan_of(&file("stepWeights: [5]", ""));
     assert_eq!(plan.evidence, Evidence::default());
+    let slow = plan_of(&file("stepWeights: [5]\ninterval: 1h", ""));
+    assert_eq!(slow.evidence.dwell_max, Duration::from_hours(3));
     let plan = plan_of(&file(
         "stepWeights: [5]\nevidence:\n  mode: observe\n  alphaQuarantine: 0.1\n  \
          alphaRollback: 0.01\n  alphaPass: 0.02\n  guard: 2\n  errorFloor: 0.2\n  \

@@ -182,6 +182,12 @@ fn evidence_stays_within_reason() {
         ],
     );
     check_beside(
+        "interval: 20s\nevidence:\n  maxDwell: 10s",
+        &[
+            "spec.analysis.evidence.maxDwell: must not be shorter than the interval: 10s is below 20s",
+        ],
+    );
+    check_beside(
         "evidence:\n  alphaRollback: 0.1\n  objectives:\n    errorRate: 0\n    latency:\n    \
          - {threshold: 1.5ms, percentile: 99}\n    - {threshold: 1s, percentile: 100}",
         &[

@@ -40,7 +40,7 @@ pub struct Evidence {
     /// What an advance needs beside its interval and the checks; `pass` with objectives, else `checks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// The longest time at one weight; 10m.
+    /// The longest time at one weight; 10m, or three intervals if they take longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_dwell: Option<String>,
     /// What follows when that passes without a verdict; `hold`.

@@ -1,16 +1,18 @@
 //! How evidence is judged: percentages to fractions, and what is left out to the defaults of the verdict.
 
+use std::time::Duration;
+
 use serin_rollout::{
     AdvanceGate, Evidence as Judged, Mode as Acting, Objective, OnInconclusive as Then,
     QuarantineWeight,
 };
 
 use super::numbers::{between, duration, milliseconds, positive_duration};
-use crate::Problems;
 use crate::canary::{
     Evidence, Gate, LatencyObjective, Mode, Objectives, OnInconclusive, Quarantine,
 };
 use crate::field::Field;
+use crate::{Problems, show_duration};
 
 /// The verdict's settings.
 pub(super) fn evidence(given: Option<&Evidence>, field: &Field, problems: &mut Problems) -> Judged {
@@ -26,7 +28,13 @@ pub(super) fn evidence(given: Option<&Evidence>, field: &Field, problems: &mut P
         ..default
     };
     let judged = probabilities(given, judged, field, problems);
-    times(given, judged, field, problems)
+    let judged = times(given, judged, field, problems);
+    if judged.dwell_max < interval {
+        let (dwell, interval) = (show_duration(judged.dwell_max), show_duration(interval));
+        let rule = format!("must not be shorter than the interval: {dwell} is below {interval}");
+        problems.add(field.at("maxDwell"), rule);
+    }
+    judged
 }
 
 fn probabilities(

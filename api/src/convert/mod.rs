@@ -32,12 +32,14 @@ pub fn plan(canary: &Canary, templates: &[MetricTemplate]) -> Result<Plan, Probl
 
     target::check(canary, it);
     let checks = checks::checks(canary, templates, it);
-    let evidence = evidence::evidence(analysis.evidence.as_ref(), &field.at("evidence"), it);
+    let interval = schedule::interval(analysis.interval.as_deref(), group, it);
+    let given = analysis.evidence.as_ref();
+    let evidence = evidence::evidence(given, interval, &field.at("evidence"), it);
     let plan = Plan {
         name: canary.apex().to_owned(),
         namespace: canary.namespace().to_owned(),
         schedule: schedule::schedule(&canary.spec, group, it),
-        interval: schedule::interval(analysis.interval.as_deref(), group, it),
+        interval,
         threshold: schedule::threshold(analysis.threshold, group, it),
         routing: routing::routing(canary, &checks, &evidence, it),
         hooks: hooks::hooks(&analysis.webhooks, group, it),
