@@ -14,10 +14,20 @@ use crate::canary::{
 use crate::field::Field;
 use crate::{Problems, show_duration};
 
-/// The verdict's settings.
-pub(super) fn evidence(given: Option<&Evidence>, field: &Field, problems: &mut Problems) -> Judged {
-    let Some(given) = given else { return Judged::default() };
+/// Intervals that the longest dwell leaves time for, unless its author says otherwise.
+const DWELL_INTERVALS: u32 = 3;
+
+/// The verdict's settings; `interval` is the least time at each weight.
+pub(super) fn evidence(
+    given: Option<&Evidence>,
+    interval: Duration,
+    field: &Field,
+    problems: &mut Problems,
+) -> Judged {
     let default = Judged::default();
+    let dwell_max = default.dwell_max.max(interval.saturating_mul(DWELL_INTERVALS));
+    let default = Judged { dwell_max, ..default };
+    let Some(given) = given else { return default };
     let objectives = objectives(given.objectives.as_ref(), &field.at("objectives"), problems);
     let judged = Judged {
         gate: gate(given.gate, &objectives, &field.at("gate"), problems),
