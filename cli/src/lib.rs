@@ -1,4 +1,14 @@
 //! Releases on one Envoy, without a cluster: what the program `serin` is made of.
 
+pub mod args;
 pub mod envoy;
+mod failure;
 mod http;
+pub mod interrupt;
+pub mod local;
+pub mod output;
+pub mod probe;
+pub mod receiver;
+pub mod recording;
+pub mod report;
+mod tools;

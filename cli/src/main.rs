@@ -2,9 +2,29 @@
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+use serin_cli::args::{Args, Command};
+use serin_cli::local;
+
 fn main() -> ExitCode {
     if let Some(code) = serin_cli::envoy::become_envoy_if_asked() {
         return code;
     }
-    ExitCode::SUCCESS
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("serin: cannot start: {error}");
+            return ExitCode::from(3);
+        }
+    };
+    // On the main thread: Envoy dies with the thread that started it.
+    let code = runtime.block_on(async {
+        match &args.command {
+            Command::Local(args) => local::command::main(args).await,
+        }
+    });
+    // A thread that waits for the terminal must not hold up the end.
+    runtime.shutdown_background();
+    code
 }

@@ -13,10 +13,10 @@ mod update;
 pub use admin::Admin;
 pub use binary::{Binary, BinaryError, Version};
 pub use files::Files;
+pub(crate) use files::replace;
 pub use guard::{GUARD, become_envoy_if_asked};
 pub use process::{Launch, Process, ProcessError};
 pub use render::{
-    Bootstrap, FILTER, ROUTES, Service, TELEMETRY, bootstrap, cluster, endpoints, filter,
-    route_name, routes,
+    Bootstrap, FILTER, ROUTES, Service, TELEMETRY, bootstrap, cluster, endpoints, filter, routes,
 };
 pub use update::{Projection, Update, updates};

@@ -110,6 +110,14 @@ impl Process {
         lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
     }
 
+    /// The first error of the log, without its place in Envoy's source; empty if there is none.
+    pub fn first_error(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let error = text.lines().find(|line| line.contains("][error]["));
+        let message = error.and_then(|line| line.split_once("] [")?.1.split_once("] "));
+        message.map_or(String::new(), |(_, message)| message.to_owned())
+    }
+
     /// Resolves when Envoy ends by itself. May be dropped and called again.
     pub async fn ended(&mut self) -> ProcessError {
         match self.child.wait().await {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use serin_route::Track;
+use serin_route::{Kind, TRACK_HEADER, Track};
 
 use super::Files;
 
@@ -15,8 +15,6 @@ pub const FILTER: &str = "serin";
 pub const ROUTES: &str = "serin";
 /// The cluster to which the filter sends its reports.
 pub const TELEMETRY: &str = "serin-telemetry";
-/// What the filter steers with.
-const TRACK_HEADER: &str = "x-serin-track";
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 /// Without rules it lets everything pass.
 const ALLOW: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC";
@@ -60,11 +58,6 @@ pub struct Bootstrap<'a> {
 /// The name of a track's cluster.
 pub fn cluster(service: &Service, track: Track) -> String {
     format!("{}.{}-{}", service.name, service.namespace, track_name(track))
-}
-
-/// The name of a track's route, as the filter looks for it.
-pub fn route_name(service: &Service, track: Track) -> String {
-    format!("serin/{}.{}/{}", service.name, service.namespace, track_name(track))
 }
 
 /// The bootstrap.
@@ -223,9 +216,10 @@ fn telemetry(receiver: SocketAddr) -> Value {
 }
 
 fn virtual_host(service: &Service) -> Value {
+    let name = |kind| serin_route::route_name(&service.name, &service.namespace, kind);
     let canary = service.steering.as_deref().map(|nonce| {
         json!({
-            "name": route_name(service, Track::Canary),
+            "name": name(Kind::Canary),
             "match": {
                 "prefix": "/",
                 "headers": [{ "name": TRACK_HEADER, "string_match": { "exact": nonce } }],
@@ -233,8 +227,12 @@ fn virtual_host(service: &Service) -> Value {
             "route": action(&cluster(service, Track::Canary)),
         })
     });
+    let kind = match service.default {
+        Track::Primary => Kind::Primary,
+        Track::Canary => Kind::Failover,
+    };
     let default = json!({
-        "name": route_name(service, Track::Primary),
+        "name": name(kind),
         "match": { "prefix": "/" },
         "route": action(&cluster(service, service.default)),
     });
@@ -313,7 +311,7 @@ mod tests {
         let table = routes(&[service]);
         let list = table.pointer("/virtual_hosts/0/routes").and_then(Value::as_array).unwrap();
         assert_eq!(list.len(), 1);
-        assert_eq!(list[0]["name"], "serin/shop.prod/primary");
+        assert_eq!(list[0]["name"], "serin/shop.prod/failover");
         assert_eq!(list[0]["route"]["cluster"], "shop.prod-canary");
     }
 }

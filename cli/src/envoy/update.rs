@@ -11,6 +11,8 @@ pub struct Projection {
     pub services: Vec<Service>,
     /// The filter's table.
     pub table: Table,
+    /// How often the filter was started anew: as many spaces follow the table, for a text that differs does that.
+    pub revivals: usize,
 }
 
 /// One file to write.
@@ -29,7 +31,8 @@ impl Projection {
     pub fn table_json(&self) -> String {
         // A table has string keys and finite numbers only, so this cannot fail; an empty configuration would be kept out
         // by the filter, which then holds its last good one.
-        serde_json::to_string(&self.table).unwrap_or_default()
+        let table = serde_json::to_string(&self.table).unwrap_or_default();
+        table + &" ".repeat(self.revivals)
     }
 }
 
@@ -41,7 +44,7 @@ pub fn updates(from: Option<&Projection>, to: &Projection) -> Vec<Update> {
         .map(Update::Endpoints)
         .collect();
     let routes = !from.is_some_and(|from| same_routes(from, to));
-    let filter = from.is_none_or(|from| from.table != to.table);
+    let filter = from.is_none_or(|from| from.table != to.table || from.revivals != to.revivals);
     let order = if from.is_some_and(|from| lets_go(from, to)) {
         [(filter, Update::Filter), (routes, Update::Routes)]
     } else {
@@ -96,7 +99,7 @@ mod tests {
             reports: None,
             rollouts: Vec::new(),
         };
-        Projection { services: vec![service], table }
+        Projection { services: vec![service], table, revivals: 0 }
     }
 
     fn steering(mut projection: Projection, nonce: Option<&str>) -> Projection {

@@ -1,0 +1,79 @@
+//! The world follows the status: the projection is computed from nothing else, and written if Envoy shows another.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serin_rollout::{Desired, desired};
+
+use super::Release;
+use super::engine::Engine;
+use crate::envoy::Projection;
+
+/// A VM that is silent for so long has lost its filter: every one reports each second.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// A generation that Envoy was told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Applied {
+    pub(super) generation: u64,
+    pub(super) at: Timestamp,
+}
+
+impl Engine<'_> {
+    /// Tells Envoy what the status wants.
+    pub(super) fn apply(&mut self, now: Timestamp) {
+        let target = self.projection();
+        if *self.world.shown() != target {
+            if let Err(error) = self.world.show(&target) {
+                let text = format!("cannot write Envoy's configuration: {error}; trying again");
+                self.warn_once(now, text);
+                return;
+            }
+            self.told_at = now;
+        }
+        let generation = self.status.run.as_ref().map_or(0, |run| run.generation);
+        if self.applied.is_none_or(|applied| applied.generation != generation) {
+            self.applied = Some(Applied { generation, at: now });
+        }
+    }
+
+    /// A filter that broke down in one VM is brought back by a configuration that reads the same and looks new.
+    pub(super) fn revive(&mut self, now: Timestamp) {
+        let silent = now.duration_since(self.told_at).unsigned_abs() >= SILENCE
+            && self.heard_any
+            && self.book.traffic(now).heard < self.world.envoy.vms();
+        if silent {
+            self.revivals += 1;
+            let text = "a worker of Envoy stopped reporting; its filter is started anew";
+            self.warn_once(now, text.to_owned());
+            self.apply(now);
+        }
+    }
+
+    /// What Envoy should show.
+    pub(super) fn projection(&self) -> Projection {
+        let desired = desired(&self.release.plan, &self.status);
+        let nonce = self.status.run.as_ref().map(|run| run.nonce.as_str());
+        let mut projection = project(self.world.shown(), self.release, desired, nonce);
+        projection.revivals = self.revivals;
+        projection
+    }
+}
+
+fn project(
+    shown: &Projection,
+    release: &Release,
+    desired: Desired,
+    nonce: Option<&str>,
+) -> Projection {
+    let mut projection = shown.clone();
+    let promoted = desired.primary_revision.as_ref() == Some(&release.revision);
+    for service in &mut projection.services {
+        service.primary.clone_from(if promoted { &release.canary } else { &release.primary });
+        service.canary.clone_from(&release.canary);
+        service.steering = nonce.filter(|_| desired.canary_route).map(str::to_owned);
+        service.default = desired.default;
+    }
+    projection.table.rollouts = desired.rollout.into_iter().collect();
+    projection
+}

