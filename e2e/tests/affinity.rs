@@ -1,6 +1,9 @@
 //! Users stay on their side: by header, by cookie, by request id, through a ramp from 1 to 100 percent.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, ensure};
 use serin_e2e::{
@@ -21,15 +24,15 @@ async fn served_by_canary(
     ask: impl Fn(u64) -> Ask + Send + Sync + 'static,
 ) -> Result<BTreeSet<u64>> {
     let all = answers(&bed.client, 3 * USERS, move |index| ask(index % USERS)).await?;
-    let mut sides: Vec<BTreeSet<bool>> = vec![BTreeSet::new(); USERS as usize];
-    for (index, answer) in all.iter().enumerate() {
+    let mut sides: BTreeMap<u64, BTreeSet<bool>> = BTreeMap::new();
+    for (index, answer) in (0..).zip(&all) {
         ensure!(answer.status == 200, "{answer:?}");
-        sides[index % USERS as usize].insert(answer.by_canary()?);
+        sides.entry(index % USERS).or_default().insert(answer.by_canary()?);
     }
-    let torn = sides.iter().position(|sides| sides.len() != 1);
+    let torn = sides.iter().find(|(_, sides)| sides.len() != 1);
     ensure!(torn.is_none(), "user {torn:?} was served by both tracks");
-    let canaries = sides.iter().enumerate().filter(|(_, sides)| sides.contains(&true));
-    Ok(canaries.map(|(user, _)| user as u64).collect())
+    let canaries = sides.iter().filter(|(_, sides)| sides.contains(&true));
+    Ok(canaries.map(|(user, _)| *user).collect())
 }
 
 /// Raises the weight step by step; whoever has been on the canary stays there.
@@ -110,20 +113,20 @@ async fn users_without_a_key_get_a_cookie_and_stay() -> Result<()> {
     let base = Rollout { affinity: Some(affinity()), ..rollout("shop", 30) };
     let mut bed = Setup::of(&["shop"])?.start_with(std::slice::from_ref(&base)).await?;
     let first = answers(&bed.client, USERS, |_| Ask::get(&host("shop"), "/")).await?;
-    let (mut jar, mut sides) = (Vec::new(), BTreeSet::new());
-    for (user, answer) in first.iter().enumerate() {
+    let (mut jar, mut sides) = (BTreeMap::new(), BTreeSet::new());
+    for (user, answer) in (0..).zip(&first) {
         let (pair, _) = set_cookie(answer)?.context("no cookie for a newcomer")?;
         let id = pair.strip_prefix("serin=").context("another cookie")?;
         assert!(id.len() == 32 && id.bytes().all(|it| it.is_ascii_hexdigit()), "{pair}");
-        jar.push(pair);
+        jar.insert(user, pair);
         if answer.by_canary()? {
-            sides.insert(user as u64);
+            sides.insert(user);
         }
     }
-    assert_eq!(jar.iter().collect::<BTreeSet<_>>().len() as u64, USERS, "ids repeat");
+    assert_eq!(jar.values().collect::<BTreeSet<_>>().len() as u64, USERS, "ids repeat");
     let jar = Arc::new(jar);
     let ask = move |user: u64| {
-        Ask::get(&host("shop"), "/").header("cookie", format!("a=b; {}", jar[user as usize]))
+        Ask::get(&host("shop"), "/").header("cookie", format!("a=b; {}", jar[&user]))
     };
     assert_eq!(served_by_canary(&bed, ask.clone()).await?, sides, "the first answer's side");
     let again = bed.client.send(&ask(0)).await?;

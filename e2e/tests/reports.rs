@@ -25,6 +25,15 @@ fn periods(n: u32) -> Duration {
     Duration::from_millis(u64::from(PERIOD_MS)) * n
 }
 
+/// A third of all requests on each route.
+fn route_of(index: u64) -> &'static str {
+    match index % 3 {
+        0 => "checkout",
+        1 => "browse",
+        _ => "other",
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn totals_by_track_and_route_are_what_the_client_saw() -> Result<()> {
     let route = |name: &str, path: &str, method: &str| RoutePattern {
@@ -38,8 +47,7 @@ async fn totals_by_track_and_route_are_what_the_client_saw() -> Result<()> {
     let bed =
         Setup::of(&["shop"])?.start_with(&[Rollout { routes, ..rollout("shop", 40) }]).await?;
     // Route, whether it is to fail: ten kinds of requests, a hundred of each.
-    let kind =
-        |index: u64| (["checkout", "browse", "other"][(index % 3) as usize], index % 10 == 0);
+    let kind = |index: u64| (route_of(index), index.is_multiple_of(10));
     let ask = move |index: u64| {
         let (route, fails) = kind(index);
         let ask = match route {
@@ -78,7 +86,7 @@ async fn envoys_own_statistics_tell_the_same() -> Result<()> {
         .start_with(&[rollout("shop", 40), rollout("cart", 0)])
         .await?;
     let split = load::send_all(&bed.client, 300, |index| {
-        ask().act(if index % 4 == 0 { "status 500" } else { "answer" })
+        ask().act(if index.is_multiple_of(4) { "status 500" } else { "answer" })
     })
     .await?;
     bed.settled("300", |totals| totals.all("shop-1").requests == 300).await?;
@@ -147,7 +155,7 @@ fn outage() -> Duration {
 async fn a_receiver_that_was_gone_learns_everything_once() -> Result<()> {
     let bed = Setup::of(&["shop"])?.start_with(&[rollout("shop", 30)]).await?;
     let load = Steady::start(&bed.client, 8, Duration::from_millis(20), |index| {
-        ask().act(if index % 5 == 0 { "status 500" } else { "answer" })
+        ask().act(if index.is_multiple_of(5) { "status 500" } else { "answer" })
     });
     tokio::time::sleep(periods(3)).await;
     bed.receiver.behave(Manner::Gone);

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use serin_e2e::modules::Call;
 
 use crate::{
     Samples,
@@ -58,7 +59,7 @@ impl Summary {
         for (name, each) in &calls {
             let _ = write!(text, "\none call: {name:24} {}", each.text());
         }
-        text.push('\n');
+        let _ = writeln!(text, "\n{}\n", account(samples, &calls));
         let aims = aims(samples);
         let _ = writeln!(text);
         for aim in &aims {
@@ -119,6 +120,24 @@ fn calls(samples: &Samples) -> Vec<(&'static str, Spread)> {
         (case.chain.name(), Spread::of(each.collect()))
     };
     CALLS.into_iter().map(each).collect()
+}
+
+/// Where the time of a request that is drawn by weight goes.
+fn account(samples: &Samples, calls: &[(&'static str, Spread)]) -> String {
+    let of = |chain| increments(samples, Case { chain, route: Route::Weighted });
+    let (ours, empty) = (Spread::of(of(Chain::Ours)).median, Spread::of(of(Chain::Empty)).median);
+    let cost = |call| {
+        let name = Chain::Calling(call).name();
+        calls.iter().find(|(it, _)| *it == name).map_or(f64::NAN, |(_, each)| each.median)
+    };
+    // The route's name twice; when it is over, the code and the flags.
+    let bytes = 2.0 * cost(Call::RouteName) + 2.0 * cost(Call::ResponseFlags);
+    let times = 2.0 * cost(Call::Time);
+    let rest = ours - empty - bytes - times;
+    format!(
+        "of serin's {ours:.1} on the weighted route: {empty:.1} entering callbacks, {bytes:.1} four calls that \
+         return bytes, {times:.1} the time twice, {rest:.1} its own code and a tenth of a header and a route"
+    )
 }
 
 fn aims(samples: &Samples) -> Vec<(String, Value)> {
