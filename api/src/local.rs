@@ -35,8 +35,8 @@ const ANALYSIS: [(&str, &str); 6] = [
 /// Fields of `spec.service` that are honoured: they say whether requests are gRPC. The port has to be there.
 const SERVICE_HONOURED: [&str; 3] = ["port", "portName", "appProtocol"];
 
-/// The fields of a Canary that mean nothing without a cluster, each as a problem. Analysis, match, affinity, metrics and
-/// webhooks are honoured; `targetRef` names the app.
+/// The fields of a Canary that mean nothing without a cluster, each as a problem. Analysis, match, affinity, metrics
+/// and webhooks are honoured; `targetRef` names the app.
 pub fn local_problems(canary: &Canary) -> Problems {
     let mut problems = Problems::default();
     if canary.group != Group::Serin {
