@@ -32,7 +32,7 @@ extern "C" fn proxy_abi_version_0_2_1() {}
 /// Memory for bytes that the host returns: see [`crate::host`], which takes it over.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    Box::into_raw(vec![0; size].into_boxed_slice()).cast()
+    Box::into_raw(vec![0_u8; size].into_boxed_slice()).cast()
 }
 
 #[unsafe(no_mangle)]
