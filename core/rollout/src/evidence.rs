@@ -133,6 +133,11 @@ impl Ledger {
         self.processes.ln_e()
     }
 
+    /// Whether the evidence reaches back to a time: not if it was lost since.
+    pub(crate) fn reaches(&self, then: Timestamp) -> bool {
+        self.began.is_some_and(|began| began <= then)
+    }
+
     /// Objectives that are not yet shown to be met, in words.
     pub(crate) fn unproven(&self, plan: &Plan) -> Vec<String> {
         self.goals.unproven(plan)
@@ -261,4 +266,3 @@ fn sample(counts: Counts) -> Sample {
         rate: (counts.exposed > 0).then(|| proportion_interval(counts, ALPHA_SHOWN)),
     }
 }
-

@@ -47,11 +47,6 @@ pub(crate) struct Lately {
 impl Window {
     /// Takes new counts.
     pub(crate) fn add(&mut self, fresh: &[Strata], now: Timestamp) {
-        if !fresh.is_empty() && self.samples.is_empty() {
-            let period = SignedDuration::try_from(PERIOD).unwrap_or_default();
-            let start = now.checked_sub(period).unwrap_or(now);
-            self.samples.push_back((start, Totals::default()));
-        }
         for stratum in fresh.iter().flat_map(|strata| &strata.parts) {
             self.totals.canary.add(&stratum.canary);
             if matches!(stratum.assignment, Assignment::Weight | Assignment::Sticky) {
@@ -59,6 +54,12 @@ impl Window {
                 *drawn_canary = drawn_canary.plus(stratum.canary.errors());
                 *drawn_primary = drawn_primary.plus(stratum.primary.errors());
             }
+        }
+        if !fresh.is_empty() && self.samples.is_empty() {
+            let period = SignedDuration::try_from(PERIOD).unwrap_or_default();
+            let start = now.checked_sub(period).unwrap_or(now);
+            self.samples.push_back((start, Totals::default()));
+            self.samples.push_back((now, self.totals.clone()));
         }
     }
 
@@ -110,7 +111,7 @@ impl Window {
 
     /// The last seconds; none before the first counts.
     pub(crate) fn lately(&self, now: Timestamp) -> Option<Lately> {
-        let (at, then) = self.back_to(LATELY, now)?;
+        let (at, then) = self.recent(now)?;
         let less = |now: Counts, then: Counts| {
             let bad = now.bad.saturating_sub(then.bad);
             Counts::new(now.exposed.saturating_sub(then.exposed), bad)
@@ -120,6 +121,17 @@ impl Window {
         let seconds = since(at, now).max(PERIOD).as_secs_f64();
         let rate = canary.plus(primary).exposed as f64 / seconds;
         Some(Lately { canary, primary, rate })
+    }
+
+    /// What the last seconds are counted from. In the first of them from the first counts on, for it is not known how
+    /// long those took; in the very first from a period before.
+    fn recent(&self, now: Timestamp) -> Option<(Timestamp, &Totals)> {
+        let (first, _) = self.samples.get(1)?;
+        let age = since(*first, now);
+        if age >= LATELY || age < PERIOD {
+            return self.back_to(LATELY, now);
+        }
+        self.samples.get(1).map(|(at, totals)| (*at, totals))
     }
 
     /// The newest sample that is at least `span` old, else the oldest.

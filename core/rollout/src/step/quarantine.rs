@@ -82,7 +82,9 @@ impl Turn<'_> {
         let stale = since(quarantine.peak_at, self.now) >= STALE;
         let policy = self.plan.evidence.on_inconclusive;
         let suspect = ln_e >= -self.plan.evidence.alpha_quarantine.ln();
-        if ln_e < 0.0 || (stale && policy == OnInconclusive::Promote && !suspect) {
+        // Lost evidence is no good evidence: a controller that died must not let a suspect go.
+        let clear = ln_e < 0.0 && self.ledger.reaches(quarantine.since);
+        if clear || (stale && policy == OnInconclusive::Promote && !suspect) {
             return self.release(run, quarantine);
         }
         self.left(STALE, quarantine.peak_at);
