@@ -47,8 +47,8 @@ impl Steering {
     /// The user: the first key source that holds something, else the affinity cookie.
     pub(crate) fn key(&self, rollout: &Rollout, request: &impl Request) -> Option<KeyHash> {
         rollout.keys.iter().find_map(|source| self.keyed(source, request)).or_else(|| {
-            let header = request.header("cookie")?;
             let name = &rollout.affinity.as_ref()?.cookie;
+            let header = request.header("cookie")?;
             let id = cookie(&header, name.as_bytes())?;
             AffinityId::is_well_formed(id).then(|| self.salt.hash(id))
         })
