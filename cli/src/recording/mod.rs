@@ -50,7 +50,7 @@ pub(crate) struct Limits {
     pub(crate) rollback: f64,
 }
 
-/// The canary's weight from a time on.
+/// The new version's share of traffic from a time on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct WeightChange {
     pub(crate) at_s: f64,
@@ -106,7 +106,7 @@ impl Recording {
         self.revision.clone_from(&run.revision);
         self.phase = status.phase;
         let at_s = self.at(now);
-        self.weigh(at_s, run.weight);
+        self.weigh(at_s, share(status.phase, run.weight));
         let new = self.new_counts(traffic);
         let point = self.point(at_s);
         point.tracks.add(&new);
@@ -235,6 +235,14 @@ impl Recording {
                 odd
             });
         }
+    }
+}
+
+/// The new version's share: its weight as a canary, and all of it once it is primary.
+fn share(phase: Phase, weight: Weight) -> Weight {
+    match phase {
+        Phase::Finalising | Phase::Succeeded => Weight::FULL,
+        _ => weight,
     }
 }
 

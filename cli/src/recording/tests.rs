@@ -160,3 +160,14 @@ fn time_runs_from_the_first_run_and_without_one_nothing_is_kept() {
     recording.note(&notice(9, NoticeKind::RolledBack));
     assert!((recording.duration_s() - 2.0).abs() < 1e-9);
 }
+
+#[test]
+fn a_promoted_version_has_all_traffic() {
+    let mut recording = Recording::new("t", "y", &plan(&[]));
+    let half = Weight::from_percent(50);
+    recording.sample(at(0), &status(half, Phase::Progressing), &Traffic::default(), None);
+    recording.sample(at(1), &status(Weight::ZERO, Phase::Finalising), &Traffic::default(), None);
+    recording.sample(at(2), &status(Weight::ZERO, Phase::Succeeded), &Traffic::default(), None);
+    let weights: Vec<Weight> = recording.weights.iter().map(|change| change.weight).collect();
+    assert_eq!(weights, [half, Weight::FULL]);
+}

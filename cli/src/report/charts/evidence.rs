@@ -57,11 +57,12 @@ fn axes(release: &Recording, plain: &Line, capped: &Line) -> Panel {
     panel
 }
 
-/// The evidence at the end of each point.
+/// The evidence at the end of each point; it begins at 1.
 fn line(release: &Recording, of: impl Fn(&Point) -> Option<f64>) -> Line {
     let (span_s, end) = (f64::from(release.span_s), release.duration_s());
     let at = |point: &Point| (f64::from(point.index) + 1.0) * span_s;
-    release.points.iter().map(|point| (at(point).min(end), of(point).map(log10))).collect()
+    let points = release.points.iter().map(|point| (at(point).min(end), of(point).map(log10)));
+    std::iter::once((0.0, Some(0.0))).chain(points).collect()
 }
 
 fn log10(ln_e: f64) -> f64 {

@@ -38,8 +38,8 @@ pub(crate) fn chart(release: &Recording, bins: &[Bin]) -> String {
         .collect();
     panel.figure(&Caption {
         title: "Weight",
-        note: "the canary’s share of traffic, as decided",
-        alt: &format!("Step chart of the canary's weight: {}.", told.join(", ")),
+        note: "the new version’s share of traffic, as decided",
+        alt: &format!("Step chart of the new version's share of traffic: {}.", told.join(", ")),
     })
 }
 
