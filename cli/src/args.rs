@@ -30,6 +30,9 @@ pub enum Command {
     /// Carry out one release between two sets of addresses, behind an Envoy of its own.
     #[command(after_help = EXIT_CODES)]
     Local(Local),
+    /// Watch three releases of a small web app on a real Envoy: a healthy one, one that fails, one that is slow.
+    #[command(after_help = EXIT_CODES)]
+    Demo(crate::demo::Options),
 }
 
 /// One release on one Envoy.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use serin_cli::args::{Args, Command};
-use serin_cli::local;
+use serin_cli::{demo, local};
 
 fn main() -> ExitCode {
     if let Some(code) = serin_cli::envoy::become_envoy_if_asked() {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match &args.command {
             Command::Local(args) => local::command::main(args).await,
+            Command::Demo(options) => demo::main(options).await,
         }
     });
     // A thread that waits for the terminal must not hold up the end.
