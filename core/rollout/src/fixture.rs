@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serin_route::{Assignment, Cell, Latency, Track, Weight};
+pub(crate) use serin_route::Cell;
+use serin_route::{Assignment, Latency, Track, Weight};
 
 use crate::{
     Acknowledged, Answer, Evidence, GenerationTraffic, Intent, Ledger, Notice, NoticeKind, Phase,

@@ -1,3 +1,5 @@
+//! Reports in, sums out.
+
 use std::time::Duration;
 
 use jiff::Timestamp;
