@@ -6,6 +6,8 @@ use crate::host;
 
 /// Labels taken from the host; a pod has a few dozen.
 const LABELS_MAX: usize = 256;
+/// Bytes of a name, the receiver's bound.
+const TEXT_BYTES_MAX: usize = 512;
 
 /// The proxy, as its own bootstrap names it.
 #[derive(Debug, Default)]
@@ -30,10 +32,15 @@ impl Node {
     }
 }
 
+/// A property as a receiver accepts it: short, UTF-8, without control characters.
 fn text(path: &str) -> String {
-    host::property(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
+    let bytes = host::property(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
+    while text.len() > TEXT_BYTES_MAX {
+        text.pop();
+    }
+    text
 }
 
 /// Reads a map as the proxy-wasm ABI lays it out: the count, then the sizes of each name and value, then these, each

@@ -14,7 +14,7 @@ const IDLE_MS_MAX: u32 = 60_000;
 /// Envoy waits two periods for an answer, but no less and no more than this.
 const TIMEOUT_MS_MIN: u32 = 1_000;
 const TIMEOUT_MS_MAX: u32 = 5_000;
-/// An answer this long overdue never comes: its root context is gone.
+/// An answer this long overdue never comes.
 const OVERDUE_NS: u64 = 1_000_000_000;
 
 #[derive(Debug, Default)]
@@ -46,6 +46,8 @@ enum Phase {
 
 #[derive(Debug)]
 struct Awaited {
+    /// The root context that gets the answer.
+    root: u32,
     token: u32,
     sequence: u64,
     table: u64,
@@ -62,14 +64,19 @@ impl Reporter {
         self.period_ms = 0;
     }
 
+    /// A root context is gone, and with it the answer that it would have got.
+    pub(crate) fn cancel(&mut self, root: u32) {
+        self.awaited.take_if(|awaited| awaited.root == root);
+    }
+
     /// Whether a report may go out now, and is wanted.
     pub(crate) fn is_due(&mut self, now_ns: u64, busy: bool) -> bool {
         self.awaited.take_if(|awaited| awaited.until_ns <= now_ns);
         self.awaited.is_none() && (busy || !self.acknowledged)
     }
 
-    /// Sends a report; whether it is on its way.
-    pub(crate) fn send(&mut self, report: &Report, to: &Reports, now_ns: u64) -> bool {
+    /// Sends a report in a root context's name; whether it is on its way.
+    pub(crate) fn send(&mut self, root: u32, report: &Report, to: &Reports, now_ns: u64) -> bool {
         let timeout_ms = to.period_ms.saturating_mul(2).clamp(TIMEOUT_MS_MIN, TIMEOUT_MS_MAX);
         let token = dispatch(report, to, timeout_ms);
         self.phase = match self.phase {
@@ -77,6 +84,7 @@ impl Reporter {
             Phase::Spread | Phase::Steady => Phase::Steady,
         };
         self.awaited = token.map(|token| Awaited {
+            root,
             token,
             sequence: report.sequence,
             table: self.tables,
@@ -151,7 +159,6 @@ pub(crate) fn report(node: &Node, boot: &str, sequence: u64, scope: &mut Scope) 
 
 /// Hands a report to Envoy; the call's token.
 fn dispatch(report: &Report, to: &Reports, timeout_ms: u32) -> Option<u32> {
-    let body = serde_json::to_vec(report).ok()?;
     let headers = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -160,5 +167,10 @@ fn dispatch(report: &Report, to: &Reports, timeout_ms: u32) -> Option<u32> {
         ("content-type", "application/json"),
         ("authorization", &*format!("Bearer {}", to.token)),
     ];
-    host::call(&Call { cluster: &to.cluster, headers: &headers, body: &body, timeout_ms })
+    host::call(&Call {
+        cluster: &to.cluster,
+        headers: &headers,
+        body: &report.to_json(),
+        timeout_ms,
+    })
 }

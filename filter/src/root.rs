@@ -41,7 +41,7 @@ impl Root {
     pub(crate) fn tick(&mut self) -> Option<()> {
         let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
         let period_ms = if scope.is_led_by(self.id) {
-            vm::with(|vm| flush(vm, &mut scope))?
+            vm::with(|vm| flush(self.id, vm, &mut scope))?
         } else {
             Some(RETIRED_MS)
         };
@@ -80,7 +80,7 @@ impl Drop for Root {
 }
 
 /// Ends a flush: tells Envoy's statistics and, if it is time, the receiver. The new tick period, if it changes.
-fn flush(vm: &mut Vm, scope: &mut Scope) -> Option<u32> {
+fn flush(root: u32, vm: &mut Vm, scope: &mut Scope) -> Option<u32> {
     let now_ns = host::now_ns();
     scope.publish(|delta| vm.metrics.served(delta));
     scope.tally.flush(now_ns);
@@ -92,7 +92,7 @@ fn flush(vm: &mut Vm, scope: &mut Scope) -> Option<u32> {
         Some(to) => {
             let sequence = vm.next_sequence();
             let report = report(&vm.node, &vm.boot, sequence, scope);
-            if !scope.reporter.send(&report, to, now_ns) {
+            if !scope.reporter.send(root, &report, to, now_ns) {
                 vm.metrics.count(Event::ReportFailed);
             }
         }

@@ -75,6 +75,7 @@ impl Scope {
         if self.is_led_by(root) {
             self.reporter.restart();
         }
+        self.reporter.cancel(root);
         self.roots.retain(|it| *it != root);
         !self.roots.is_empty()
     }

@@ -171,6 +171,14 @@ impl From<KeyHash> for String {
     }
 }
 
+impl Report {
+    /// As it goes over the wire; [`Report::parse`] reads it.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Neither a map nor a float is in it, and writing to memory does not fail: so nothing can.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
 impl Latency {
     /// `(exposed, outlived)` at an edge: of the requests that completed under it or outlived it, how many outlived it.
     pub fn at_edge(&self, edge: usize) -> (u64, u64) {

@@ -7,6 +7,8 @@ use crate::{Assignment, Cell, Latency, Outcome, Track, Upstream};
 const UPSTREAMS_MAX: usize = 16;
 /// Bytes of an address; no address that Envoy prints is longer, a pipe's path is cut.
 const ADDRESS_BYTES_MAX: usize = 128;
+/// Attempts believed of one request.
+const ATTEMPTS_MAX: u64 = 1_000;
 
 /// Which counts a request belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +93,7 @@ impl Counts {
                 bump(&mut self.done, outlived);
             }
         }
-        add(&mut self.retries, closing.attempts.saturating_sub(1));
+        add(&mut self.retries, closing.attempts.min(ATTEMPTS_MAX).saturating_sub(1));
         if closing.outcome.is_failure() {
             add(&mut self.failures, 1);
             add(&mut self.resets, u64::from(closing.outcome == Outcome::Reset));
@@ -139,16 +141,20 @@ impl Counts {
     }
 
     fn failed_at(&mut self, address: &[u8]) {
-        let address = address.get(..ADDRESS_BYTES_MAX).unwrap_or(address);
-        let known = self.upstreams.iter_mut().find(|it| it.address.as_bytes() == address);
+        let address = plain(address);
+        let known = self.upstreams.iter_mut().find(|it| it.address == address);
         if let Some(known) = known {
             add(&mut known.failures, 1);
         } else if self.upstreams.len() < UPSTREAMS_MAX {
-            // Two addresses that differ only in bytes that are no UTF-8 may be listed twice.
-            let address = String::from_utf8_lossy(address).into_owned();
             self.upstreams.push(Upstream { address, failures: 1 });
         }
     }
+}
+
+/// An address as a receiver accepts it: short, UTF-8, without control characters.
+fn plain(address: &[u8]) -> String {
+    let address = address.get(..ADDRESS_BYTES_MAX).unwrap_or(address);
+    String::from_utf8_lossy(address).chars().filter(|c| !c.is_control()).collect()
 }
 
 /// Counters stop at their maximum rather than wrap.

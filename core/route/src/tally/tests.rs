@@ -207,6 +207,30 @@ fn users_are_counted_by_flush_and_only_where_sticky() {
 }
 
 #[test]
+fn whatever_envoy_says_the_report_keeps_the_receivers_rules() {
+    let mut tally = loaded(&[rollout("shop", "r1", 1)]);
+    for address in [&b"\xff\xfe"[..], b"\xfe\xff", b"a\nb", b"ab", &[b'x'; 9_000], &[0xff; 9_000]] {
+        let ticket = tally.open(weighted(Track::Canary, u64::MAX)).unwrap();
+        let closing = ended(Track::Canary, Outcome::Failed, 0);
+        let closing = Closing { attempts: u64::MAX, upstream: Some(address), ..closing };
+        tally.close(ticket, &closing);
+    }
+    let report = crate::Report {
+        version: crate::VERSION,
+        scope: "prod".into(),
+        proxy: "p".into(),
+        namespace: String::new(),
+        boot: "0".repeat(16),
+        sequence: 1,
+        problem: None,
+        rollouts: tally.report(1),
+    };
+    assert_eq!(crate::Report::parse(&report.to_json()).unwrap(), report);
+    let cell = &report.rollouts[0].generations[0].cells[0];
+    assert_eq!((cell.failures, cell.upstreams.len(), cell.retries), (6, 4, 6 * 999));
+}
+
+#[test]
 fn envoys_counters_are_told_once() {
     let mut tally = loaded(&[rollout("shop", "r1", 1)]);
     for outcome in [Outcome::Succeeded, Outcome::Failed, Outcome::Abandoned] {
