@@ -93,7 +93,8 @@ fn rustup(arguments: &[&str]) -> bool {
 
 fn advice(version: &str, error: &anyhow::Error) -> String {
     format!(
-        "the module needs a standard library for {TARGET}, and this toolchain has neither it nor its source ({error:#}).\n\
+        "the module needs a standard library for {TARGET}, and this toolchain has neither it nor its \
+         source ({error:#}).\n\
          Any one of these helps:\n  \
          rustup target add {TARGET}\n  \
          rustup component add rust-src\n  \
