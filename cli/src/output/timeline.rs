@@ -96,9 +96,9 @@ impl Timeline {
             sum(Track::Primary),
         );
         if let Some(waits) = waits(moment.status, moment) {
-            line = format!("{line}; waits for {waits}");
+            line = format!("{line}; waits for {}", tame(&waits));
         }
-        cut(&tame(&line), self.columns.saturating_sub(1))
+        cut(&line, self.columns.saturating_sub(1))
     }
 
     fn seconds(&self, at: Timestamp) -> f64 {
