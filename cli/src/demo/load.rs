@@ -67,7 +67,8 @@ type Http = Client<HttpConnector, Full<Bytes>>;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The share of requests that carry a user's key.
 const KEYED: f64 = 0.2;
-const USERS: u64 = 200;
+/// How many users have one.
+pub(crate) const USERS: u64 = 200;
 /// What is asked for, as shares of one.
 const MIX: [(f64, &str, &str); 3] =
     [(0.55, "GET", "/"), (0.3, "GET", "/api/cart"), (0.15, "POST", "/checkout")];

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{Format, Lines, Paint};
 use crate::recording::Recording;
+use crate::tools::Found;
 use stage::{Act, Stage};
 use summary::Summary;
 
@@ -66,12 +67,14 @@ pub async fn main(options: &Options) -> ExitCode {
 
 async fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::environment)?;
+    let found = options.tools.find()?;
     let seed = options.seed.map_or_else(random_seed, Ok)?;
     open(options.output, seed);
     let mut stage = tokio::select! {
-        stage = Stage::set(options, CANARY, seed) => stage?,
+        stage = Stage::set(&found, CANARY, options.rps, seed) => stage?,
         () = interrupt.next() => return Err(Failure::interrupted()),
     };
+    introduce(options, &found, &stage);
     let played = tokio::select! {
         played = play(&mut stage, options) => played,
         () = interrupt.next() => Err(Failure::interrupted()),
@@ -109,6 +112,21 @@ fn open(output: Format, seed: u64) {
         println!("  {}", paint.dim(line));
     }
     println!("\nSeed {seed}: --seed {seed} sends the same requests again.");
+}
+
+fn introduce(options: &Options, found: &Found, stage: &Stage) {
+    if options.output == Format::Json {
+        return;
+    }
+    println!(
+        "Envoy {} at http://{} serves the shop, at {} requests per second; a fifth of them come from\n\
+         {} users with a key, the header x-user.",
+        found.envoy.version,
+        stage.address(),
+        options.rps,
+        load::USERS,
+    );
+    println!("E is the evidence against the new version: 20 quarantines it, 1000 rolls it back.");
 }
 
 /// Prints the summary and writes the report.

@@ -7,15 +7,15 @@ use serin_rollout::{Intent, NoticeKind, Plan};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::Scenario;
 use super::app::{Fault, Version};
 use super::load::{Counts, Load};
 use super::summary::{Moments, Summary};
-use super::{Options, Scenario};
 use crate::failure::Failure;
 use crate::local::{Ending, Engine, Outcome, Release, Setup, World};
 use crate::output::{Format, Paint, Sink, printer};
 use crate::recording::Recording;
-use crate::tools;
+use crate::tools::{self, Found};
 
 /// Everything that runs.
 pub(crate) struct Stage {
@@ -51,12 +51,12 @@ const WARM_UP_MAX: Duration = Duration::from_secs(10);
 impl Stage {
     /// Starts the old version, Envoy and the load.
     pub(crate) async fn set(
-        options: &Options,
+        found: &Found,
         canary_yaml: &'static str,
+        rps: f64,
         seed: u64,
     ) -> Result<Self, Failure> {
         let plan = plan(canary_yaml)?;
-        let found = options.tools.find()?;
         let guard = tools::guard();
         let primary = start(VERSIONS[0], Fault::None, seed).await?;
         let world = World::start(&Setup {
@@ -70,11 +70,16 @@ impl Stage {
         })
         .await
         .map_err(Failure::environment)?;
-        let load = Load::start(world.address(), options.rps, seed);
+        let load = Load::start(world.address(), rps, seed);
         if timeout(WARM_UP_MAX, load.answered(WARM_UP_REQUESTS)).await.is_err() {
             return Err(Failure::environment("Envoy is up, and answers too few requests"));
         }
         Ok(Self { plan, canary_yaml, seed, load, world, primary, retired: Vec::new() })
+    }
+
+    /// Where requests come in.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.world.address()
     }
 
     /// Releases a new version; `number` counts from 1.

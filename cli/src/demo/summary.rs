@@ -69,8 +69,8 @@ pub(crate) fn table(summaries: &[Summary]) -> String {
         "quarantined",
         "rolled back",
         "requests",
-        "failed by the app",
-        "failed otherwise",
+        "failed by app",
+        "otherwise",
     ];
     let mut rows = vec![heads.map(str::to_owned)];
     rows.extend(summaries.iter().map(row));
@@ -83,8 +83,8 @@ pub(crate) fn table(summaries: &[Summary]) -> String {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let _ = match column {
-                0 | 1 => write!(line, "{cell:<width$}   "),
-                _ => write!(line, "{cell:>width$}   "),
+                0 | 1 => write!(line, "{cell:<width$}  "),
+                _ => write!(line, "{cell:>width$}  "),
             };
         }
         let _ = writeln!(table, "{}", line.trim_end());
@@ -146,9 +146,9 @@ mod tests {
     fn the_table_is_aligned() {
         let healthy = Summary::new("healthy", None, Moments::default(), &Counts::default());
         let expected = "\
-release   outcome        quarantined   rolled back   requests   failed by the app   failed otherwise
-errors    rolled back          1.2 s        11.5 s       2400                  31                  0
-healthy   not finished             –             –          0                   0                  0
+release  outcome       quarantined  rolled back  requests  failed by app  otherwise
+errors   rolled back         1.2 s       11.5 s      2400             31          0
+healthy  not finished            –            –         0              0          0
 ";
         assert_eq!(table(&[summary(), healthy]), expected);
     }
