@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serin_stats::{Counts, Interval, odds_ratio_interval, proportion_interval};
 
 use crate::clock::since;
+use crate::fingerprint::fingerprint;
 use crate::{Action, Answer, Leading, Plan, Run, Sample, Seen, Verdict, VerdictState};
 use objective::{Breach, Goals};
 use process::{Metric, Processes, pairs};
@@ -39,7 +40,9 @@ const ALPHA_SHOWN: f64 = 0.05;
 pub struct Ledger {
     /// The run that it is about.
     run: String,
-    /// When the canary's first request was seen.
+    /// Fingerprint of the part of the plan that the tests were made for.
+    tests: u64,
+    /// When the canary's first request was seen by these tests.
     began: Option<Timestamp>,
     consumed: Consumed,
     processes: Processes,
@@ -84,8 +87,14 @@ pub(crate) struct Conclusion {
 impl Ledger {
     /// Takes what is new in the run's traffic.
     pub(crate) fn observe(&mut self, plan: &Plan, run: &Run, seen: &Seen, now: Timestamp) {
+        let tests = fingerprint(&(&plan.evidence, &plan.routing));
         if self.run != run.id {
-            self.begin(plan, run, seen);
+            let answers = std::mem::take(&mut self.answers);
+            *self = Self { run: run.id.clone(), answers, ..Self::default() };
+        }
+        if self.tests != tests {
+            self.begin(plan, seen);
+            self.tests = tests;
         }
         let fresh = self.consumed.take(&seen.traffic, &plan.routing.edges_ms);
         let canary = fresh
@@ -186,27 +195,24 @@ impl Ledger {
             at: now,
             leading: None,
         };
-        if let Some(leading) = leading {
-            let pairs = self.pairs_of(plan, &leading);
-            verdict.odds_ratio = self.odds_ratio(&leading, &pairs);
-            verdict.leading = Some(leading);
-            verdict.text = text::sentence(&verdict, total(&pairs), seen.workloads.canary_pods);
+        let pairs =
+            leading.as_ref().map(|leading| self.pairs_of(plan, leading)).unwrap_or_default();
+        if let Some(leading) = &leading {
+            verdict.odds_ratio = self.odds_ratio(leading, &pairs);
         }
+        verdict.leading = leading;
+        verdict.text = text::sentence(&verdict, total(&pairs), seen.workloads.canary_pods);
         verdict
     }
 
-    fn begin(&mut self, plan: &Plan, run: &Run, seen: &Seen) {
+    /// New tests, for a new run or an edited plan: what the old ones knew is lost.
+    fn begin(&mut self, plan: &Plan, seen: &Seen) {
         let by_pods = if seen.workloads.canary_pods >= 2 { BLOCK_S } else { BLOCK_ONE_POD_S };
         let block_s = plan.evidence.block.map_or(by_pods, |block| block.as_secs());
-        let (answers, told) = (std::mem::take(&mut self.answers), BTreeSet::new());
-        *self = Self {
-            run: run.id.clone(),
-            processes: Processes::new(plan, block_s),
-            goals: Goals::new(plan, block_s),
-            answers,
-            told,
-            ..Self::default()
-        };
+        self.processes = Processes::new(plan, block_s);
+        self.goals = Goals::new(plan, block_s);
+        self.began = None;
+        self.odds = None;
     }
 
     /// Half of the canary's requests fail, primary's do not: no test need wait.

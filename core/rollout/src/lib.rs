@@ -11,6 +11,7 @@ mod book;
 mod clock;
 mod desired;
 mod evidence;
+mod fingerprint;
 #[cfg(test)]
 mod fixture;
 mod notice;

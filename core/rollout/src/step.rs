@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serin_route::Weight;
 
 use crate::clock::left;
+use crate::fingerprint::fingerprint;
 use crate::{Acknowledged, Ledger, Notice, Phase, Plan, Probe, Run, Seen, Stage, Status, Verdict};
 
 /// Nothing changes by itself for as long: whoever sees something calls sooner.
@@ -135,7 +136,7 @@ impl Turn<'_> {
 
     /// An edit of the Canary changes the filters' entry; within a generation it must not.
     fn note_edit(&self, run: &mut Run) {
-        let routing = fingerprint(self.plan);
+        let routing = fingerprint(&self.plan.routing);
         if run.routing != routing {
             run.routing = routing;
             run.generation = run.generation.saturating_add(1);
@@ -194,14 +195,6 @@ impl Turn<'_> {
         }
         left
     }
-}
-
-/// FNV-1a of what the filters' entry takes from the plan. It need only be the same for the same plan.
-fn fingerprint(plan: &Plan) -> u64 {
-    let text = format!("{:?}", plan.routing);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

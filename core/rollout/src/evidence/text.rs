@@ -33,7 +33,7 @@ fn heading(verdict: &Verdict) -> &'static str {
 }
 
 fn respect(leading: Option<&Leading>) -> String {
-    let Some(Leading { metric, route, edge_ms }) = leading else { return String::new() };
+    let Some(Leading { metric, route, edge_ms }) = leading else { return "errors".to_owned() };
     let route = route.as_ref().map(|route| format!("{route} ")).unwrap_or_default();
     let edge = edge_ms.map(|edge_ms| format!(" over {edge_ms}ms")).unwrap_or_default();
     format!("{route}{metric}{edge}")
@@ -46,8 +46,9 @@ fn share(counts: Counts) -> String {
     }
 }
 
+/// The chance is worth telling only when it is small.
 fn evidence(verdict: &Verdict) -> String {
-    if verdict.ln_e < 0.0 {
+    if verdict.ln_e < 1.0 {
         return format!("E={}", short(verdict.ln_e.exp()));
     }
     let chance = short(verdict.ln_e.exp());

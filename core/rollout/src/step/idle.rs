@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use serin_route::Weight;
 
+use super::Turn;
 use super::gate::Gate;
-use super::{Turn, fingerprint};
 use crate::clock::since;
+use crate::fingerprint::fingerprint;
 use crate::{HookKind, Intent, NoticeKind, Phase, Readiness, Run, Stage};
 
 impl Turn<'_> {
@@ -105,7 +106,7 @@ impl Turn<'_> {
             started: self.now,
             step_since: self.now,
             generation: 1,
-            routing: fingerprint(self.plan),
+            routing: fingerprint(&self.plan.routing),
             round,
             ..Run::default()
         }

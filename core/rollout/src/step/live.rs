@@ -8,9 +8,14 @@ use crate::evidence::Finding;
 use crate::{Action, Dwell, Intent, Mode, NoticeKind, Phase, Readiness, Run, ScheduleStep};
 use crate::{Schedule, Stage, VerdictState};
 
+/// Requests of one generation that are served by another track than decided before it is worth telling: a few are,
+/// while a table and a route spread.
+const MISMATCHED_MIN: u64 = 100;
+
 impl Turn<'_> {
     pub(super) fn analyse(&mut self, run: &mut Run) {
         self.ledger.observe(self.plan, run, self.seen, self.now);
+        self.warn(run);
         self.heed(run);
         if self.is_superseded(run) {
             return self.restart(run);
@@ -56,6 +61,26 @@ impl Turn<'_> {
         self.rounds(run);
         if !run.is_over() && run.stage == Stage::Analysing {
             self.advance(run, finding);
+        }
+    }
+
+    /// What a person should know about the counts.
+    fn warn(&mut self, run: &Run) {
+        let generations = &self.seen.traffic.generations;
+        let mismatched = generations.iter().map(|it| it.mismatched).max().unwrap_or(0);
+        let overflow = generations.iter().flat_map(|it| &it.keyed).any(|keyed| keyed.overflow);
+        let subject = self.subject();
+        if mismatched >= MISMATCHED_MIN {
+            let message = format!(
+                "Requests of {subject} are served by another track than decided: do its routes \
+                 match the filters' header?"
+            );
+            self.tell_once("mismatched".to_owned(), NoticeKind::Warning, run.weight, message);
+        }
+        if overflow {
+            let message =
+                format!("Too many users of {subject} fail: keyed traffic is no evidence any more");
+            self.tell_once("overflow".to_owned(), NoticeKind::Warning, run.weight, message);
         }
     }
 

@@ -6,6 +6,7 @@ mod hooks;
 mod invariants;
 mod properties;
 mod schedule;
+mod size;
 mod workloads;
 
 use std::collections::BTreeMap;
