@@ -25,7 +25,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("serin-route", &["regex-lite", "serde", "serde_json", "siphasher"]),
     ("serin-stats", &["libm", "serde"]),
     ("serin-rollout", &["jiff", "serde"]),
-    ("serin-filter", &["proxy-wasm"]),
+    ("serin-filter", &["proxy-wasm", "serde_json"]),
 ];
 
 /// `(from, to, is a development dependency)` for every dependency of our crates.
