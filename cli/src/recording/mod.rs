@@ -239,7 +239,7 @@ impl Recording {
 }
 
 /// The new version's share: its weight as a canary, and all of it once it is primary.
-fn share(phase: Phase, weight: Weight) -> Weight {
+pub(crate) fn share(phase: Phase, weight: Weight) -> Weight {
     match phase {
         Phase::Finalising | Phase::Succeeded => Weight::FULL,
         _ => weight,

@@ -8,7 +8,7 @@ use serin_route::Track;
 use super::bins::bins;
 use super::charts::failed;
 use super::html::{Escaped, count, evidence, milliseconds, percent, seconds};
-use crate::recording::{Recording, RouteRow, Tally};
+use crate::recording::{Recording, RouteRow, Tally, share};
 
 /// All decisions in order, each with its evidence.
 pub(crate) fn decisions(release: &Recording) -> String {
@@ -40,7 +40,7 @@ fn decision(release: &Recording, notice: &Notice) -> String {
          <td class=\"number\">{}</td><td>{}{}</td></tr>\n",
         seconds(release.seconds(notice.at)),
         kind(notice.kind),
-        percent(notice.weight.fraction()),
+        percent(share(notice.phase, notice.weight).fraction()),
         Escaped(&notice.message),
         notice.verdict.as_ref().map_or(String::new(), |verdict| said(verdict, &notice.message)),
     )
