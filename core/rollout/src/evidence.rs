@@ -101,6 +101,8 @@ impl Ledger {
             .iter()
             .any(|strata| strata.parts.iter().any(|stratum| stratum.canary.requests > 0));
         if canary && self.began.is_none() {
+            // Pods are counted now: when the run began there was none.
+            self.begin(plan, seen);
             self.began = Some(now);
         }
         self.window.add(&fresh, now);

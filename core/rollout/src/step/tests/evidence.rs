@@ -81,3 +81,37 @@ fn quarantine_is_left_once_when_the_evidence_is_gone() {
     assert_eq!(drill.percent(), 10);
     assert_eq!(drill.told(NoticeKind::Released).len(), 1);
 }
+
+#[test]
+fn blocks_are_longer_where_one_pod_may_be_the_fault() {
+    for (pods, seconds) in [(2, 14), (1, 34)] {
+        let mut drill = Drill::new(plan());
+        drill.failing = (30, 0);
+        drill.seen.workloads.canary = Readiness::Waiting;
+        drill.seen.workloads.canary_pods = 0;
+        drill.pass(5);
+        drill.seen.workloads.canary = Readiness::Ready;
+        drill.seen.workloads.canary_pods = pods;
+        drill.pass(seconds - 4);
+        assert_eq!(drill.status.phase, Phase::Progressing, "{pods}");
+        drill.pass(4);
+        assert_eq!(drill.status.phase, Phase::Failed, "{pods}");
+    }
+}
+
+#[test]
+fn a_gate_does_not_pass_for_want_of_traffic() {
+    let mut unseen = plan();
+    unseen.evidence.gate = AdvanceGate::Pass;
+    unseen.evidence.objectives = vec![Objective::ErrorRate(0.01)];
+    let mut drill = Drill::new(unseen);
+    drill.pass(3);
+    drill.seen.traffic = crate::Traffic::default();
+    drill.ledger = crate::Ledger::default();
+    for _ in 0..60 {
+        drill.seen.traffic = crate::Traffic::default();
+        drill.after(0);
+        drill.ms += 1_000;
+    }
+    assert_eq!(drill.percent(), 10);
+}
