@@ -15,6 +15,8 @@ use super::{Admin, GUARD};
 const READY_AFTER_MAX: Duration = Duration::from_mins(1);
 /// What a person is shown of the log when Envoy fails.
 const LOG_TAIL_LINES: usize = 20;
+/// For clients that keep their connections: those that ask anything in this time are told to close.
+const DRAIN: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What to start.
@@ -137,11 +139,18 @@ impl Process {
         }
     }
 
+    /// Every answer asks its connection to close from here on; then no connection is accepted; then the last request ends.
     async fn drain(&self) {
-        if self.admin.post("/drain_listeners?graceful&skip_exit").await.is_err() {
+        if self.admin.post("/drain_listeners?graceful").await.is_err() {
             return;
         }
-        while self.admin.stat("http.ingress.downstream_rq_active").await.unwrap_or(0) > 0 {
+        let _ =
+            timeout(DRAIN + DRAIN / 4, self.none_active("http.ingress.downstream_cx_active")).await;
+        self.none_active("http.ingress.downstream_rq_active").await;
+    }
+
+    async fn none_active(&self, gauge: &str) {
+        while self.admin.stat(gauge).await.unwrap_or(0) > 0 {
             sleep(POLL).await;
         }
     }
@@ -178,7 +187,7 @@ fn command(launch: &Launch<'_>, bootstrap: &Path, log: &Path) -> std::io::Result
         .arg(bootstrap)
         .arg("--disable-hot-restart")
         .args(["--concurrency", &launch.concurrency.to_string()])
-        .args(["--drain-time-s", "1", "--drain-strategy", "immediate"])
+        .args(["--drain-time-s", &DRAIN.as_secs().to_string(), "--drain-strategy", "immediate"])
         .args(["--log-level", "warning"])
         .stdin(Stdio::null())
         .stdout(said.try_clone()?)
