@@ -58,6 +58,7 @@ impl Setup {
     /// Sites behind our filter, which starts with an empty table.
     pub fn of(sites: &[&str]) -> Result<Self> {
         let plugin = Plugin {
+            name: "serin".to_owned(),
             module: given("SERIN_MODULE")?,
             config: serde_json::to_string(&table::table(&[]))?,
             vm: String::new(),

@@ -28,6 +28,8 @@ pub struct Site {
     pub timeout_ms: Option<u64>,
     /// `retry_on` and the number of retries.
     pub retries: Option<(String, u32)>,
+    /// The canary's route is not there, or no more.
+    pub withdrawn: bool,
     /// Written before our part of the routes' names, as Istio does when it delegates.
     pub before: String,
     /// Written behind, as Istio does for named matches.
@@ -37,6 +39,8 @@ pub struct Site {
 /// A module and its configuration, as a `WasmPlugin` would give them.
 #[derive(Clone, Debug)]
 pub struct Plugin {
+    /// Its name, by which a VM tells plugins of one module apart.
+    pub name: String,
     /// The module's file.
     pub module: PathBuf,
     /// The filter's configuration.
@@ -55,8 +59,8 @@ pub enum Chain {
     Discovered,
     /// A filter by ECDS, with one that lets everything pass until there is an answer that Envoy accepts.
     DiscoveredOrPass,
-    /// That filter, in the listener itself.
-    Inline(Value),
+    /// A filter by ECDS, and that one behind it.
+    DiscoveredThen(Value),
 }
 
 /// The files of one Envoy.
@@ -102,14 +106,15 @@ impl Site {
                 "include_request_attempt_count": true,
             })
         };
+        let mut ours = vec![
+            route(Kind::Canary, &canary, to("canary")),
+            route(Kind::Primary, &any, to("primary")),
+        ];
+        if self.withdrawn {
+            ours.remove(0);
+        }
         json!([
-            own(
-                "",
-                json!([
-                    route(Kind::Canary, &canary, to("canary")),
-                    route(Kind::Primary, &any, to("primary")),
-                ])
-            ),
+            own("", Value::Array(ours)),
             own("-unscoped", json!([route(Kind::Unscoped, &any, half)])),
             own("-failover", json!([route(Kind::Failover, &any, to("canary"))])),
             own("-primary", json!([self.route("default", &any, to("primary"))])),
@@ -140,8 +145,8 @@ impl Plugin {
     pub fn filter(&self) -> Value {
         let text = |value: &str| json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": value});
         json!({"@type": WASM, "config": {
-            "name": "serin",
-            "root_id": "serin",
+            "name": self.name,
+            "root_id": self.name,
             "failure_policy": "FAIL_OPEN",
             "vm_config": {
                 "runtime": "envoy.wasm.runtime.v8",
@@ -197,7 +202,9 @@ impl Files {
             Chain::DiscoveredOrPass => {
                 vec![self.discovered(Some(json!({"@type": RBAC})))]
             }
-            Chain::Inline(filter) => vec![json!({"name": "inline", "typed_config": filter})],
+            Chain::DiscoveredThen(filter) => {
+                vec![self.discovered(None), json!({"name": "second", "typed_config": filter})]
+            }
         };
         filters.push(json!({"name": "router", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",

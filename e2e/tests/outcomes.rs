@@ -13,11 +13,13 @@ use serin_e2e::{
     xds::Site,
 };
 use serin_route::{Rollout, Track, Weight};
+use tokio::io::AsyncWriteExt;
 
 fn sites() -> Vec<Site> {
     let retries = |on: &str| Some((on.to_owned(), 2));
     let mut sites: Vec<Site> = [
         "fine",
+        "garbled",
         "notfound",
         "failing",
         "refused",
@@ -59,6 +61,18 @@ async fn nowhere() -> Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
+/// The address of one that speaks no HTTP.
+async fn garbling() -> Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"220 mail.test ESMTP\r\n").await;
+        }
+    });
+    Ok(address)
+}
+
 fn failed(requests: u64, resets: u64) -> Sum {
     Sum { requests, failures: requests, resets, timed: requests, ..Sum::default() }
 }
@@ -73,6 +87,7 @@ async fn every_ending_is_counted_as_what_it_is() -> Result<()> {
     let dead = nowhere().await?;
     bed.files.endpoints("refused-canary", &[dead])?;
     bed.files.endpoints("unhealthy-canary", &[])?;
+    bed.files.endpoints("garbled-canary", &[garbling().await?])?;
     let status = async |name: &str, act: &str, times: u32| -> Result<u16> {
         let mut last = 0;
         for _ in 0..times {
@@ -85,6 +100,7 @@ async fn every_ending_is_counted_as_what_it_is() -> Result<()> {
     assert_eq!(status("notfound", "status 404", 3).await?, 404);
     assert_eq!(status("failing", "status 500", 3).await?, 500);
     assert_eq!(status("refused", "answer", 3).await?, 503);
+    assert_eq!(status("garbled", "answer", 3).await?, 502);
     assert_eq!(status("reset", "reset", 3).await?, 503);
     assert_eq!(status("unhealthy", "answer", 3).await?, 503);
     assert_eq!(status("late", "hang", 2).await?, 504);
@@ -108,6 +124,7 @@ async fn every_ending_is_counted_as_what_it_is() -> Result<()> {
         ("notfound", fine(3)),
         ("failing", failed(3, 0)),
         ("refused", failed(3, 3)),
+        ("garbled", failed(3, 3)),
         ("reset", failed(3, 3)),
         ("unhealthy", failed(3, 3)),
         ("late", failed(2, 2)),
@@ -163,10 +180,11 @@ async fn a_request_is_seen_past_each_edge_while_it_is_in_flight() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn grpc_fails_by_its_status_wherever_that_stands() -> Result<()> {
-    let names = ["ok", "unavailable", "only", "notfound", "http"];
+    let names = ["ok", "unavailable", "only", "notfound", "dead", "http"];
     let rollouts: Vec<Rollout> =
         names.iter().map(|name| Rollout { grpc: true, ..rollout(name, 100) }).collect();
     let bed = Setup::of(&names)?.start_with(&rollouts).await?;
+    bed.files.endpoints("dead-canary", &[nowhere().await?])?;
     let call = async |name: &str, act: &str| {
         bed.client.call(Ask::get(&host(name), "/shop.Cart/Add").act(act)).await
     };
@@ -175,6 +193,8 @@ async fn grpc_fails_by_its_status_wherever_that_stands() -> Result<()> {
         assert_eq!(call("unavailable", "grpc 14").await?.trailers["grpc-status"], "14");
         assert_eq!(call("only", "grpc-headers-only 13").await?.headers["grpc-status"], "13");
         assert_eq!(call("notfound", "grpc 5").await?.trailers["grpc-status"], "5");
+        // Envoy's own answer to a call it cannot make.
+        assert_eq!(call("dead", "grpc 0").await?.headers["grpc-status"], "14");
         let plain = Ask::get(&host("http"), "/");
         assert_eq!(bed.client.send(&plain).await?.status, 200);
     }
@@ -183,10 +203,16 @@ async fn grpc_fails_by_its_status_wherever_that_stands() -> Result<()> {
             names.iter().all(|name| totals.all(&format!("{name}-1")).requests == 3)
         })
         .await?;
-    for (name, failures) in
-        [("ok", 0), ("unavailable", 3), ("only", 3), ("notfound", 0), ("http", 0)]
-    {
-        assert_eq!(totals.all(&format!("{name}-1")).failures, failures, "{name}");
+    for (name, failures, resets) in [
+        ("ok", 0, 0),
+        ("unavailable", 3, 0),
+        ("only", 3, 0),
+        ("notfound", 0, 0),
+        ("dead", 3, 3),
+        ("http", 0, 0),
+    ] {
+        let sum = totals.all(&format!("{name}-1"));
+        assert_eq!((sum.failures, sum.resets), (failures, resets), "{name}");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use serin_e2e::{
     client::Ask,
     load::send_all,
     table::{host, nonce, rollout, to_canary, when},
+    totals::Totals,
     xds::Site,
 };
 use serin_route::{
@@ -321,6 +322,40 @@ async fn a_header_from_outside_decides_nothing() -> Result<()> {
         assert_eq!(upstream.heard_with(TRACK_HEADER), 0);
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_that_the_routes_do_not_grant_is_counted_apart() -> Result<()> {
+    let bed = Setup::of(&["shop"])?.start_with(&[rollout("shop", 50)]).await?;
+    assert_ne!(send_all(&bed.client, 40, |_| ask("shop", "/")).await?.canary, 0);
+    // As an abort does it, seen by this Envoy before the new table is.
+    bed.files.routes(&[Site { withdrawn: true, ..Site::of("shop") }])?;
+    let forged = || ask("shop", "/").header(TRACK_HEADER, nonce("shop"));
+    serin_e2e::eventually("the canary's route to be gone", async || {
+        let split = send_all(&bed.client, 32, move |_| forged()).await.ok()?;
+        (split.canary == 0).then_some(())
+    })
+    .await?;
+    let all = async || {
+        let heard = heard(&bed);
+        let counted = |it: &Totals| it.all("shop-1").requests + it.mismatched("shop-1");
+        bed.settled("everything counted", |totals| counted(totals) == heard).await
+    };
+    let before = all().await?;
+    let split = send_all(&bed.client, 300, |_| ask("shop", "/")).await?;
+    assert_eq!((split.primary, split.errors), (300, 0), "primary serves, whatever was wished");
+    let after = all().await?;
+    let wishes = after.mismatched("shop-1") - before.mismatched("shop-1");
+    assert!(sigmas(wishes, 300, 0.5) < 4.0, "{wishes} of 300 wished for the canary");
+    let canary = |totals: &Totals| totals.track("shop-1", Track::Canary).requests;
+    assert_eq!(canary(&after), canary(&before), "what it did not serve is not its own");
+    Ok(())
+}
+
+/// What the upstreams of `shop` have heard.
+fn heard(bed: &Bed) -> u64 {
+    let tracks = bed.tracks("shop");
+    (tracks.primary.heard().len() + tracks.canary.heard().len()) as u64
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,8 @@ fn filter(chain: Chain, directory: &Path) -> Result<Vec<Value>> {
     let plugin = |bytes: &[u8]| -> Result<Value> {
         let module = directory.join("other.wasm");
         std::fs::write(&module, bytes)?;
-        Ok(Plugin { module, config: String::new(), vm: String::new() }.filter())
+        Ok(Plugin { name: "other".to_owned(), module, config: String::new(), vm: String::new() }
+            .filter())
     };
     let inline = |name: &str, filter: Value| vec![json!({"name": name, "typed_config": filter})];
     Ok(match chain {
@@ -109,7 +110,10 @@ fn filter(chain: Chain, directory: &Path) -> Result<Vec<Value>> {
         Chain::Ours => {
             let module = given("SERIN_MODULE")?;
             let config = serde_json::to_string(&our_table())?;
-            inline("serin", Plugin { module, config, vm: String::new() }.filter())
+            inline(
+                "serin",
+                Plugin { name: "serin".to_owned(), module, config, vm: String::new() }.filter(),
+            )
         }
     })
 }
