@@ -72,6 +72,8 @@ pub(crate) struct Drill {
     /// Requests so far by track: failures of each hundred.
     pub(crate) failing: (u64, u64),
     pub(crate) answer: fn(&Probe) -> Option<Result<Value, String>>,
+    /// What else is to be said of a cell.
+    pub(crate) shape: fn(&mut Cell),
 }
 
 impl Drill {
@@ -106,6 +108,7 @@ impl Drill {
             last: None,
             failing: (0, 0),
             answer: |_| None,
+            shape: |_| {},
         }
     }
 
@@ -184,6 +187,7 @@ impl Drill {
             cell.requests += requests;
             cell.failures = cell.failures.max(cell.requests * failing / 100);
             cell.latency.done = vec![cell.requests];
+            (self.shape)(cell);
         }
         self.seen.traffic.heard = 1;
     }

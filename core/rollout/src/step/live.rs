@@ -99,10 +99,14 @@ impl Turn<'_> {
         }
     }
 
-    /// Goes on: past a pause without end, or with a dwell that has expired.
+    /// Goes on: past a pause without end, with a dwell that has expired, or out of a quarantine that is not suspect any
+    /// more.
     fn resume(&mut self, run: &mut Run) {
-        let Schedule::Steps(steps) = &self.plan.schedule else { return };
-        if run.entered && steps.get(run.step) == Some(&ScheduleStep::Pause(None)) {
+        let paused_by = match &self.plan.schedule {
+            Schedule::Steps(steps) => steps.get(run.step),
+            Schedule::Ab { .. } | Schedule::BlueGreen { .. } => None,
+        };
+        if run.entered && paused_by == Some(&ScheduleStep::Pause(None)) {
             run.step = run.step.saturating_add(1);
             run.entered = false;
             run.step_since = self.now;
@@ -110,9 +114,7 @@ impl Turn<'_> {
         if run.dwell == Dwell::Expired {
             run.dwell = Dwell::Regular;
             run.step_since = self.now;
-        }
-        if let Some(quarantine) = &mut run.quarantine {
-            quarantine.peak_at = self.now;
+            self.resume_from_quarantine(run);
         }
     }
 

@@ -81,7 +81,7 @@ impl Turn<'_> {
         }
         let stale = since(quarantine.peak_at, self.now) >= STALE;
         let policy = self.plan.evidence.on_inconclusive;
-        let suspect = ln_e >= -self.plan.evidence.alpha_quarantine.ln();
+        let suspect = self.is_suspect();
         // Lost evidence is no good evidence: a controller that died must not let a suspect go.
         let clear = ln_e < 0.0 && self.ledger.reaches(quarantine.since);
         if clear || (stale && policy == OnInconclusive::Promote && !suspect) {
@@ -97,6 +97,21 @@ impl Turn<'_> {
             self.wait("Quarantined", "a person to decide");
             self.tell_held(run, "its evidence stays unclear; a person must decide");
         }
+    }
+
+    /// A person wants to go on where the evidence stays unclear. While it is as strong as it was, it stays.
+    pub(super) fn resume_from_quarantine(&mut self, run: &mut Run) {
+        let Some(mut quarantine) = run.quarantine.take() else { return };
+        if self.is_suspect() {
+            quarantine.peak_at = self.now;
+            run.quarantine = Some(quarantine);
+        } else {
+            self.release(run, quarantine);
+        }
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.ledger.ln_e() >= -self.plan.evidence.alpha_quarantine.ln()
     }
 
     /// Returns to the former weight, once.

@@ -25,9 +25,8 @@ impl Ending {
 impl Turn<'_> {
     /// All traffic to primary, now. The filters' entry stays at weight 0 until they show it; the route goes at once.
     pub(super) fn roll_back(&mut self, run: &mut Run, ending: Ending) {
-        let waits = std::mem::take(&mut self.waits);
-        drop(waits);
-        let verdict = self.verdict(VerdictState::Fail, Action::Rollback, ending.reason);
+        self.waits.clear();
+        let mut verdict = self.verdict(VerdictState::Fail, Action::Rollback, ending.reason);
         run.weight = Weight::ZERO;
         run.generation = run.generation.saturating_add(1);
         run.stage = Stage::Ending;
@@ -37,9 +36,14 @@ impl Turn<'_> {
         run.post_hooks = 0;
         self.status.phase = Phase::Failed;
         self.status.tried_revision = Some(run.revision.clone());
-        let message = ending
-            .message
-            .unwrap_or_else(|| format!("Rolling back {} {}", self.subject(), verdict.text));
+        let message = match ending.message {
+            Some(message) => {
+                // The counts are not what it is about.
+                verdict.text = format!("FAIL {message}");
+                message
+            }
+            None => format!("Rolling back {} {}", self.subject(), verdict.text),
+        };
         self.tell(NoticeKind::Warning, run.weight, message);
         let message = format!("Canary failed! Scaling down {}", self.subject());
         self.tell_verdict(run, NoticeKind::RolledBack, message, verdict);

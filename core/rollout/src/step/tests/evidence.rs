@@ -1,6 +1,9 @@
 //! What evidence does to a release.
 
+use serin_route::{Assignment, RoutePattern, Track};
+
 use super::*;
+use crate::KeyedTraffic;
 
 #[test]
 fn a_failing_canary_is_quarantined_then_rolled_back() {
@@ -113,5 +116,131 @@ fn a_gate_does_not_pass_for_want_of_traffic() {
         drill.after(0);
         drill.ms += 1_000;
     }
+    assert_eq!(drill.percent(), 10);
+}
+
+#[test]
+fn only_what_was_drawn_is_compared() {
+    for assignment in [
+        |cell: &mut crate::fixture::Cell| cell.assignment = Assignment::Rule,
+        |cell: &mut crate::fixture::Cell| cell.assignment = Assignment::Direct,
+        |cell: &mut crate::fixture::Cell| cell.assignment = Assignment::Sticky,
+    ] {
+        let mut drill = Drill::new(plan());
+        drill.shape = assignment;
+        drill.failing = (30, 0);
+        drill.pass(9);
+        assert_eq!(drill.percent(), 10);
+        drill.pass(14);
+        assert_eq!(drill.status.phase, Phase::Succeeded);
+        assert!(drill.told(NoticeKind::Quarantined).is_empty());
+    }
+}
+
+#[test]
+fn traffic_sent_by_a_rule_is_judged_against_objectives_and_a_users_requests_are_not() {
+    let mut promised = plan();
+    promised.schedule = Schedule::Ab { iterations: 9 };
+    promised.evidence.objectives = vec![Objective::ErrorRate(0.01)];
+    let mut ruled = Drill::new(promised.clone());
+    ruled.shape = |cell| cell.assignment = Assignment::Rule;
+    ruled.failing = (30, 0);
+    ruled.pass(25);
+    assert_eq!(ruled.run().verdict.as_ref().unwrap().reason, "Objective");
+    let mut sticky = Drill::new(promised);
+    sticky.shape = |cell| cell.assignment = Assignment::Sticky;
+    sticky.failing = (30, 0);
+    sticky.pass(25);
+    assert_eq!(sticky.status.phase, Phase::Progressing);
+}
+
+#[test]
+fn users_are_units() {
+    let mut drill = Drill::new(plan());
+    drill.pass(2);
+    for second in 1..15 {
+        let users =
+            |track, at_risk, failed| KeyedTraffic { track, at_risk, failed, overflow: false };
+        let counts = drill.seen.traffic.generations.last_mut().unwrap();
+        counts.keyed =
+            vec![users(Track::Canary, 5 * second, second), users(Track::Primary, 45 * second, 0)];
+        drill.pass(1);
+    }
+    assert_eq!(drill.status.phase, Phase::Failed);
+    assert_eq!(drill.run().verdict.as_ref().unwrap().reason, "ErrorRate");
+}
+
+fn slow(cell: &mut crate::fixture::Cell) {
+    let place = if cell.track == Track::Canary { 4 } else { 1 };
+    cell.latency.done = vec![0; 5];
+    cell.latency.done[place] = cell.requests;
+}
+
+#[test]
+fn a_slow_canary_is_out_once_it_is_warm() {
+    let mut cold = plan();
+    cold.evidence.latency_warmup = Duration::from_secs(8);
+    let mut drill = Drill::new(cold);
+    drill.shape = slow;
+    drill.pass(8);
+    assert_eq!(drill.percent(), 10);
+    assert!(drill.run().quarantine.is_none());
+    drill.pass(3);
+    assert!(drill.run().quarantine.is_some());
+    drill.pass(14);
+    let verdict = drill.run().verdict.clone().unwrap();
+    assert_eq!((drill.status.phase, verdict.reason.as_str()), (Phase::Failed, "Latency"));
+    assert!(verdict.text.contains("latency over"), "{}", verdict.text);
+}
+
+#[test]
+fn the_route_that_fails_is_named() {
+    let mut routed = plan();
+    let route = |name: &str| RoutePattern { name: name.into(), when: vec![] };
+    routed.routing.routes = vec![route("cart"), route("search")];
+    let mut drill = Drill::new(routed);
+    drill.pass(1);
+    for second in 1..25 {
+        drill.after(1_000);
+        if drill.run().is_over() {
+            break;
+        }
+        let generation = drill.run().generation;
+        let mut counts = crate::fixture::traffic(generation, (0, 0), (0, 0)).generations.remove(0);
+        counts.cells = [("cart", 1, 0), ("search", 9, 0)]
+            .into_iter()
+            .flat_map(|(name, requests, primary)| {
+                let failed = if name == "cart" { second } else { 0 };
+                let mut canary = crate::fixture::cell(Track::Canary, requests * second, failed);
+                let mut primary = crate::fixture::cell(Track::Primary, 90 * second, primary);
+                canary.route = Some(name.into());
+                primary.route = Some(name.into());
+                [canary, primary]
+            })
+            .collect();
+        drill.seen.traffic.generations = vec![counts];
+    }
+    let verdict = drill.run().verdict.clone().unwrap();
+    assert_eq!(drill.status.phase, Phase::Failed);
+    let leading = verdict.leading.unwrap();
+    assert_eq!((leading.metric.as_str(), leading.route.as_deref()), ("errors", Some("cart")));
+}
+
+#[test]
+fn evidence_that_was_lost_lets_no_suspect_go() {
+    let mut drill = Drill::new(plan());
+    drill.failing = (30, 0);
+    drill.pass(4);
+    drill.failing = (0, 0);
+    drill.ledger = crate::Ledger::default();
+    drill.seen.traffic = crate::Traffic::default();
+    drill.pass(120);
+    assert_eq!(drill.status.phase, Phase::Progressing);
+    assert!(drill.run().quarantine.is_some());
+    drill.intend(Intent::Resume);
+    assert!(drill.run().quarantine.is_some(), "too early for a person to be asked");
+    drill.until(|drill| drill.run().dwell == crate::Dwell::Expired);
+    drill.intend(Intent::Resume);
+    assert!(drill.run().quarantine.is_none() && drill.run().quarantined_before);
     assert_eq!(drill.percent(), 10);
 }
