@@ -70,14 +70,18 @@ impl Scope {
         self.roots.push(root);
     }
 
-    /// Forgets a root context; whether another is left, to report from now on.
-    pub(crate) fn leave(&mut self, root: u32) -> bool {
+    /// Forgets a root context. If it was the one that reports, the one before it does from now on.
+    pub(crate) fn leave(&mut self, root: u32) {
         if self.is_led_by(root) {
             self.reporter.restart();
         }
         self.reporter.cancel(root);
         self.roots.retain(|it| *it != root);
-        !self.roots.is_empty()
+    }
+
+    /// Whether no root context is left.
+    pub(crate) fn is_left(&self) -> bool {
+        self.roots.is_empty()
     }
 
     /// Whether a root context is the one that reports.

@@ -14,6 +14,9 @@ use crate::node::Node;
 use crate::random::Random;
 use crate::scope::Scope;
 
+/// Scopes kept whose root contexts are all gone.
+const LEFT_MAX: usize = 16;
+
 /// A scope as root contexts and streams hold it.
 pub(crate) type SharedScope = Rc<RefCell<Scope>>;
 
@@ -68,12 +71,20 @@ impl Vm {
         Some(scope)
     }
 
-    /// Lets a root context go, and its scope with the last one.
+    /// Lets a root context go. Its scope stays, even if that was the last: should it come back, its counters must go on
+    /// where they were, for they are this boot's.
     pub(crate) fn leave(&mut self, root: u32, scope: &SharedScope) {
-        let left = scope.try_borrow_mut().is_ok_and(|mut scope| scope.leave(root));
-        if !left {
-            self.scopes.retain(|it| !Rc::ptr_eq(it, scope));
+        if let Ok(mut scope) = scope.try_borrow_mut() {
+            scope.leave(root);
         }
+        let is_left = |it: &SharedScope| it.try_borrow().is_ok_and(|scope| scope.is_left());
+        let mut surplus =
+            self.scopes.iter().filter(|it| is_left(it)).count().saturating_sub(LEFT_MAX);
+        self.scopes.retain(|it| {
+            let oldest = surplus > 0 && is_left(it);
+            surplus = surplus.saturating_sub(usize::from(oldest));
+            !oldest
+        });
     }
 
     /// The number of the next report.

@@ -53,6 +53,8 @@ pub struct Answer {
     pub attempts: u64,
     /// Whether the headers are all of it.
     pub is_whole: bool,
+    /// The route that it took in the end, where that is not what its headers say.
+    pub route: Option<String>,
 }
 
 impl Exchange {
@@ -89,6 +91,7 @@ impl Answer {
             upstream: Some("10.0.0.1:8080".into()),
             attempts: 1,
             is_whole: false,
+            route: None,
         }
     }
 }
@@ -156,6 +159,9 @@ impl Stream {
         self.phase = Phase::Log;
         if self.rerouted {
             self.route();
+        }
+        if let Some(route) = &answer.route {
+            self.properties.insert(b"xds\0route_name".to_vec(), route.clone().into_bytes());
         }
         self.trailers.clone_from(&answer.trailers);
         let mut number = |path: &[u8], value: u64| {

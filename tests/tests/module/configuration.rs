@@ -3,7 +3,7 @@
 use serin_route::{Rollout, Track};
 use serin_tests::host::Answer;
 
-use crate::fixture::{NONCE, TRACK, Thread, configuration, host, rollout, shop, table};
+use crate::fixture::{NONCE, PERIOD_MS, TRACK, Thread, configuration, host, rollout, shop, table};
 
 const BAD: [&[u8]; 6] =
     [b"{", b"[]", b"\xff\xfe", b"null null", b"{\"version\": 99}", b"{\"rollouts\": 1}"];
@@ -127,27 +127,50 @@ fn the_newest_root_context_alone_reports() {
 fn an_older_root_context_reports_again_when_the_newer_one_goes() {
     let mut thread = Thread::with(&table(vec![rollout(100)]));
     let old = thread.load(&table(vec![rollout(100)]));
+    thread.settle();
     thread.vm.tick(old);
+    assert!(thread.vm.world().tick_ms(old) >= 10 * PERIOD_MS, "it only looks now and then");
     thread.vm.delete(thread.root);
     thread.root = old;
+    let before = thread.receiver.reports.len();
     thread.tick();
+    assert_eq!(thread.receiver.reports.len(), before + 1);
     thread.tick();
-    assert!(!thread.receiver.reports.is_empty());
+    assert_eq!(thread.vm.world().tick_ms(old), PERIOD_MS, "in step again");
     thread.exchange(&shop(), &Answer::of(200));
     thread.settle();
     assert_eq!(thread.cell(Track::Canary).requests, 1);
 }
 
 #[test]
-fn a_plugin_that_goes_and_comes_back_starts_anew() {
+fn a_plugin_that_goes_and_comes_back_counts_on() {
     let mut thread = Thread::with(&table(vec![rollout(100)]));
     thread.exchange(&shop(), &Answer::of(200));
     thread.settle();
+    thread.exchange(&shop(), &Answer::of(500));
     thread.vm.delete(thread.root);
-    thread.load(&table(vec![Rollout { generation: 2, ..rollout(100) }]));
+    thread.load(&table(vec![rollout(100)]));
     thread.exchange(&shop(), &Answer::of(200));
     thread.settle();
-    assert_eq!(thread.generation(2).cells[0].requests, 1);
+    let cell = thread.cell(Track::Canary);
+    assert_eq!((cell.requests, cell.failures), (3, 1), "one boot, one count");
+}
+
+#[test]
+fn scopes_that_come_and_go_take_no_memory() {
+    let mut thread = Thread::with(&table(vec![rollout(100)]));
+    let mut after_forty = 0;
+    for number in 0..400 {
+        let mut table = table(vec![rollout(100)]);
+        table.scope = format!("scope-{number}");
+        let old = thread.load(&table);
+        thread.vm.delete(old);
+        thread.exchange(&shop(), &Answer::of(200));
+        if number == 40 {
+            after_forty = thread.vm.memory_bytes();
+        }
+    }
+    assert_eq!(thread.vm.memory_bytes(), after_forty);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What becomes of requests: every order of callbacks and every ending that was measured on Envoy.
 
 use serin_route::{Rollout, Track};
-use serin_tests::host::{Answer, Exchange, Routes};
+use serin_tests::host::Answer;
 
 use crate::fixture::{Thread, rollout, shop, table};
 
@@ -123,14 +123,24 @@ fn a_grpc_outcome_is_in_the_trailers_or_else_in_the_headers() {
 }
 
 #[test]
-fn the_track_that_served_counts_and_a_mismatch_counts_apart() {
-    let mut thread = Thread::with(&table(vec![rollout(100)]));
-    // Envoy's route stays primary's, whatever the header says: as where no canary route exists yet.
-    let stuck = Exchange::get(Routes::Named(b"serin/shop.prod/primary".to_vec()));
-    thread.exchange(&stuck, &Answer::of(500));
+fn a_request_that_went_elsewhere_is_a_mismatch_and_counts_nowhere_else() {
+    let cart = Rollout { name: "cart".into(), run: "run-2".into(), ..rollout(100) };
+    let mut thread = Thread::with(&table(vec![rollout(100), cart]));
+    let elsewhere = [
+        // As where no canary route exists yet.
+        "serin/shop.prod/primary",
+        "serin/shop.prod/failover",
+        "serin/shop.prod/unscoped",
+        "serin/cart.prod/canary",
+        "default",
+        "",
+    ];
+    for route in elsewhere {
+        thread.exchange(&shop(), &Answer { route: Some(route.into()), ..Answer::of(500) });
+    }
     thread.exchange(&shop(), &Answer::of(200));
     thread.settle();
-    assert_eq!(thread.generation(1).mismatched, 1);
+    assert_eq!(thread.generation(1).mismatched, 6);
     let cell = thread.cell(Track::Canary);
     assert_eq!((cell.requests, cell.failures), (1, 0));
 }

@@ -145,6 +145,17 @@ fn an_answer_that_comes_to_an_older_root_context_counts() {
 }
 
 #[test]
+fn the_answer_to_an_earlier_tables_report_acknowledges_nothing() {
+    let mut thread = Thread::with(&table(Vec::new()));
+    thread.vm.tick(thread.root);
+    thread.load(&table(Vec::new()));
+    thread.deliver();
+    thread.tick();
+    assert_eq!(thread.receiver.reports.len(), 2);
+    assert_eq!(thread.vm.world().tick_ms(thread.root), 0);
+}
+
+#[test]
 fn an_unknown_cluster_is_no_harm() {
     let mut thread = Thread::with(&table(vec![rollout(100)]));
     thread.vm.world_mut().cluster_known = false;
