@@ -72,6 +72,8 @@ pub(crate) struct Drill {
     /// Requests so far by track: failures of each hundred.
     pub(crate) failing: (u64, u64),
     pub(crate) answer: fn(&Probe) -> Option<Result<Value, String>>,
+    /// VMs that report.
+    pub(crate) heard: usize,
     /// What else is to be said of a cell.
     pub(crate) shape: fn(&mut Cell),
 }
@@ -108,6 +110,7 @@ impl Drill {
             last: None,
             failing: (0, 0),
             answer: |_| None,
+            heard: 1,
             shape: |_| {},
         }
     }
@@ -189,6 +192,6 @@ impl Drill {
             cell.latency.done = vec![cell.requests];
             (self.shape)(cell);
         }
-        self.seen.traffic.heard = 1;
+        self.seen.traffic.heard = self.heard;
     }
 }

@@ -156,6 +156,9 @@ impl Turn<'_> {
             self.wait("Environment", "primary to keep its objectives too");
         }
         if self.plan.evidence.gate == AdvanceGate::Pass {
+            if self.seen.traffic.heard == 0 {
+                self.wait("NoReports", "the proxies to report");
+            }
             for words in self.ledger.unproven(self.plan) {
                 self.wait("NoEvidence", words);
             }

@@ -196,3 +196,18 @@ fn nothing_advances_past_an_unapplied_or_unacknowledged_projection() {
     drill.pass(60);
     assert_eq!(drill.percent(), 10);
 }
+
+#[test]
+fn where_evidence_gates_an_advance_silence_holds() {
+    let mut proven = plan();
+    proven.evidence.gate = AdvanceGate::Pass;
+    proven.evidence.objectives = vec![Objective::ErrorRate(0.9)];
+    let mut drill = Drill::new(proven);
+    drill.pass(10);
+    drill.heard = 0;
+    drill.pass(30);
+    assert_eq!(drill.percent(), 10);
+    drill.heard = 1;
+    drill.pass(1);
+    assert_eq!(drill.percent(), 50);
+}
