@@ -1,8 +1,8 @@
 //! What Envoy calls: the callbacks of the proxy-wasm ABI 0.2.1 that this filter has a use for, and no others.
 //!
-//! Written out rather than taken from the SDK, because that exports all thirty callbacks, each of which Envoy would then
-//! enter for nothing on every request, answers a context that it does not know with a panic, and brings 40 KiB of code
-//! that its tables keep alive. Beside [`crate::host`] the only file that may say `unsafe`.
+//! Written out rather than taken from the SDK, because that exports all thirty callbacks, each of which Envoy would
+//! then enter for nothing on every request, answers a context that it does not know with a panic, and brings 40 KiB of
+//! code that its tables keep alive. Beside [`crate::host`] the only file that may say `unsafe`.
 #![expect(unsafe_code, reason = "a callback is found by its unmangled name")]
 
 use std::cell::RefCell;
