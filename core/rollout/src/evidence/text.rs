@@ -4,6 +4,9 @@ use serin_stats::Counts;
 
 use crate::{Action, Leading, Verdict, VerdictState};
 
+/// Evidence beyond which nobody asks for more.
+const CERTAIN: f64 = 1e15;
+
 /// The line. `seen` are canary and primary in the leading respect.
 pub(super) fn sentence(verdict: &Verdict, seen: (Counts, Counts), pods: u32) -> String {
     let (canary, primary) = seen;
@@ -51,16 +54,16 @@ fn evidence(verdict: &Verdict) -> String {
     if verdict.ln_e < 1.0 {
         return format!("E={}", short(verdict.ln_e.exp()));
     }
-    let chance = short(verdict.ln_e.exp());
+    let e = verdict.ln_e.exp();
+    let (equals, chance) = if e < CERTAIN { ("=", short(e)) } else { (">", short(CERTAIN)) };
     let blocks = verdict.blocks;
     let noun = if blocks == 1 { "block" } else { "blocks" };
-    format!("E={chance} (chance if healthy ≤ 1/{chance}), {blocks} {noun}")
+    format!("E{equals}{chance} (chance if healthy ≤ 1/{chance}), {blocks} {noun}")
 }
 
 /// Two or three figures: `0.11`, `5.1`, `98`, `3.2e3`.
 fn short(value: f64) -> String {
     match value.abs() {
-        size if size >= 1e15 => ">1e15".to_owned(),
         size if size >= 1000.0 => format!("{value:.1e}"),
         size if size >= 10.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.1}"),
@@ -110,6 +113,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_certain_needs_no_figures() {
+        let certain = verdict(VerdictState::Fail, Action::Rollback, 900.0);
+        assert_eq!(evidence(&certain), "E>1.0e15 (chance if healthy ≤ 1/1.0e15), 3 blocks");
+    }
+
+    #[test]
     fn what_holds_says_what_it_waits_for() {
         let mut holds = verdict(VerdictState::Inconclusive, Action::Hold, 0.6_f64.ln());
         holds.waits_for = vec!["the interval (7 s)".into(), "a person".into()];
@@ -132,7 +141,6 @@ mod tests {
             (5.06, "5.1"),
             (97.9, "98"),
             (3217.0, "3.2e3"),
-            (f64::INFINITY, ">1e15"),
         ] {
             assert_eq!(short(value), text);
         }
