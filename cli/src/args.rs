@@ -40,7 +40,7 @@ pub enum Command {
 pub struct Local {
     /// A file with a Canary (serin.dev/v1beta1), and the templates that its metrics refer to.
     pub file: PathBuf,
-    /// An address of the version that serves now; repeatable.
+    /// An address of the version that serves now; repeatable. A name is looked up once.
     #[arg(long, value_name = "HOST:PORT", required = true)]
     pub primary: Vec<String>,
     /// An address of the new version; repeatable.

@@ -28,16 +28,22 @@ impl Failure {
         Self { code: ENVIRONMENT, message: message.to_string() }
     }
 
-    /// A signal came. The terminal shows that well enough.
+    /// A signal came.
     pub(crate) fn interrupted() -> Self {
-        Self { code: INTERRUPTED, message: String::new() }
+        Self { code: INTERRUPTED, message: "interrupted".to_owned() }
+    }
+
+    /// The last line of JSON of a release that came to no end.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match self.code {
+            INTERRUPTED => serde_json::json!({ "outcome": "interrupted" }),
+            _ => serde_json::json!({ "outcome": "failed", "text": self.message }),
+        }
     }
 
     /// Says it and gives the code.
     pub(crate) fn exit(&self) -> ExitCode {
-        if !self.message.is_empty() {
-            eprintln!("serin: {}", self.message);
-        }
+        eprintln!("serin: {}", self.message);
         ExitCode::from(self.code)
     }
 }

@@ -93,6 +93,15 @@ fn what_means_nothing_without_a_cluster_is_a_problem() {
 }
 
 #[test]
+fn an_address_that_needs_tls_is_told_before_anything_starts() {
+    let hook =
+        "    webhooks: [{name: gate, type: confirm-rollout, url: 'https://gate.example/'}]\n";
+    let (code, text) = told(&local(&format!("{CANARY}{hook}"), &[]));
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("gate: https://gate.example/ needs TLS"), "{text}");
+}
+
+#[test]
 fn an_address_that_is_none_is_2() {
     let (code, text) = told(&local(CANARY, &["--canary", "port 80"]));
     assert_eq!(code, Some(2));

@@ -283,6 +283,33 @@ spec:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_match_sends_exactly_those_requests_to_the_canary() -> Result<()> {
+    let analysis = "    iterations: 2
+    match:
+    - headers: {x-beta: {exact: 'yes'}}
+";
+    let by_match = canary(analysis).replace("    steps: [{setWeight: 20}, {setWeight: 50}]\n", "");
+    let scene = Scene::set(&by_match, Act::Answer).await?;
+    let Scene { desk: _desk, primary: _primary, canary, mut program, load } = scene;
+    program.until("Advanced").await?;
+    let client = Client::new(program.address);
+    let beta = || Ask::get("shop", "/").header("x-beta", "yes");
+    eventually("the canary for the beta's users", async || {
+        client.send(&beta()).await.ok()?.by_canary().ok()?.then_some(())
+    })
+    .await?;
+    for _ in 0..20 {
+        ensure!(client.send(&beta()).await?.by_canary()?, "a beta user was served by primary");
+    }
+    let heard = canary.heard();
+    ensure!(heard.iter().all(|request| request.headers.contains_key("x-beta")), "{heard:#?}");
+    program.until("Promoted").await?;
+    drop(load);
+    ensure!(program.ending().await?.0.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_canary_that_is_gone_gets_no_more_requests() -> Result<()> {
     let Scene { desk: _desk, primary, canary, mut program, load } =
         Scene::set(&canary("").replace("interval: 2s", "interval: 60s"), Act::Answer).await?;

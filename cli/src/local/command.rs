@@ -11,6 +11,7 @@ use crate::args::Local;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, Lines, Sink, Summary};
+use crate::probe;
 use crate::recording::Recording;
 use crate::tools::{self, Found};
 
@@ -69,10 +70,8 @@ async fn follow(
     drop(printer);
     match &ended {
         Ok(outcome) => conclude(args.output, outcome),
-        Err(_) if args.output == Format::Json => {
-            Lines::print(&serde_json::json!({ "outcome": "interrupted" }));
-        }
-        Err(_) => eprintln!("Stopped. All of Envoy's traffic ends here."),
+        Err(failure) if args.output == Format::Json => Lines::print(&failure.json()),
+        Err(_) => {}
     }
     ended.map(|outcome| outcome.ending)
 }
@@ -83,6 +82,11 @@ async fn release(args: &Local) -> Result<(Release, String), Failure> {
         .map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
     let plan = super::input::plan(&text)
         .map_err(|problems| Failure::usage(format!("{file} cannot be used:\n{problems}")))?;
+    let unreachable = probe::unreachable(&plan);
+    if !unreachable.is_empty() {
+        let problems = unreachable.join("\n");
+        return Err(Failure::usage(format!("{file} cannot be used:\n{problems}")));
+    }
     let release = Release {
         plan,
         revision: revision(&args.canary),

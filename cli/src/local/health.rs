@@ -11,6 +11,8 @@ use super::engine::Engine;
 /// Time to start a load generator.
 const NO_REQUEST_AFTER: Duration = Duration::from_secs(10);
 const NO_REPORT_AFTER: Duration = Duration::from_secs(30);
+/// Time to start an app.
+const NOT_READY_AFTER: Duration = Duration::from_secs(3);
 
 impl World {
     /// Requests that have come in so far; none if Envoy does not say.
@@ -44,10 +46,22 @@ impl Engine<'_> {
                 format!("no request has come in yet: send traffic to http://{address}"),
             );
         }
+        if waited >= NOT_READY_AFTER {
+            self.look_after_addresses(now);
+        }
         if !self.heard_any {
             self.look_after_filter(now, waited).await;
         }
         self.revive(now);
+    }
+
+    fn look_after_addresses(&mut self, now: Timestamp) {
+        let (primary, canary) = self.readiness.now();
+        for (track, seen) in [("primary", primary), ("canary", canary)] {
+            for address in seen.refusing {
+                self.warn_once(now, format!("{address} ({track}) accepts no connection"));
+            }
+        }
     }
 
     async fn look_after_filter(&mut self, now: Timestamp, waited: Duration) {

@@ -45,19 +45,19 @@ impl Engine<'_> {
         let (primary, canary) = self.readiness.now();
         let promoted = desired(&self.release.plan, &self.status).primary_revision
             == Some(self.release.revision.clone());
-        let primary = if promoted { canary } else { primary };
+        let primary = if promoted { canary.clone() } else { primary };
         let running =
             if promoted { &self.release.revision } else { &self.release.primary_revision };
         Workloads {
-            primary: readiness(primary),
+            primary: readiness(&primary),
             primary_revision: if primary.all() { running.clone() } else { String::new() },
-            canary: readiness(canary),
+            canary: readiness(&canary),
             canary_pods: u32::try_from(canary.accepting).unwrap_or(u32::MAX),
         }
     }
 }
 
-fn readiness(accepting: Accepting) -> Readiness {
+fn readiness(accepting: &Accepting) -> Readiness {
     if accepting.all() { Readiness::Ready } else { Readiness::Waiting }
 }
 

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 /// Weight 0 is to be written within a second of the last address going.
 const EVERY: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many of how many addresses accept connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Which addresses accept connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Accepting {
     pub(super) accepting: usize,
-    pub(super) addresses: usize,
+    pub(super) refusing: Vec<SocketAddr>,
 }
 
 /// Watches primary's and the canary's addresses.
@@ -29,8 +29,8 @@ pub(super) struct Watch {
 
 impl Accepting {
     /// All do, and there are some.
-    pub(super) fn all(self) -> bool {
-        self.accepting > 0 && self.accepting == self.addresses
+    pub(super) fn all(&self) -> bool {
+        self.accepting > 0 && self.refusing.is_empty()
     }
 }
 
@@ -50,7 +50,7 @@ impl Watch {
 
     /// Primary's and the canary's, as they were last seen.
     pub(super) fn now(&self) -> (Accepting, Accepting) {
-        (*self.primary.borrow(), *self.canary.borrow())
+        (self.primary.borrow().clone(), self.canary.borrow().clone())
     }
 
     /// Resolves when either changes. May be dropped and called again.
@@ -67,17 +67,25 @@ async fn watch(addresses: Vec<SocketAddr>, sender: watch::Sender<Accepting>) {
     loop {
         sleep(EVERY).await;
         let now = accepting(&addresses).await;
-        sender.send_if_modified(|last| std::mem::replace(last, now) != now);
+        sender.send_if_modified(|last| {
+            let differs = *last != now;
+            *last = now;
+            differs
+        });
     }
 }
 
 async fn accepting(addresses: &[SocketAddr]) -> Accepting {
-    let mut attempts: JoinSet<bool> = addresses.iter().copied().map(accepts).collect();
-    let mut accepting = 0;
-    while let Some(accepts) = attempts.join_next().await {
-        accepting += usize::from(accepts.unwrap_or(false));
+    let attempts = addresses.iter().map(|address| tokio::spawn(accepts(*address)));
+    let attempts: Vec<JoinHandle<bool>> = attempts.collect();
+    let mut seen = Accepting::default();
+    for (address, attempt) in addresses.iter().zip(attempts) {
+        match attempt.await {
+            Ok(true) => seen.accepting += 1,
+            Ok(false) | Err(_) => seen.refusing.push(*address),
+        }
     }
-    Accepting { accepting, addresses: addresses.len() }
+    seen
 }
 
 async fn accepts(address: SocketAddr) -> bool {
@@ -86,8 +94,6 @@ async fn accepts(address: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
-
     use super::*;
 
     #[tokio::test]
@@ -95,12 +101,12 @@ mod tests {
         let [here, gone] = [(), ()].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let canary = [here.local_addr().unwrap(), gone.local_addr().unwrap()];
         let mut watch = Watch::start(&[], &canary).await;
-        assert_eq!(watch.now(), (Accepting::default(), Accepting { accepting: 2, addresses: 2 }));
+        let both = Accepting { accepting: 2, refusing: Vec::new() };
+        assert_eq!(watch.now(), (Accepting::default(), both));
         assert!(watch.now().1.all() && !watch.now().0.all());
         drop(gone);
         watch.changed().await;
-        assert_eq!(watch.now().1, Accepting { accepting: 1, addresses: 2 });
+        assert_eq!(watch.now().1, Accepting { accepting: 1, refusing: vec![canary[1]] });
         drop(here);
-        let _ = TcpListener::bind(canary[1]).await;
     }
 }

@@ -22,6 +22,11 @@ impl Sum {
         })
     }
 
+    /// `3/120`.
+    pub(super) fn ratio(self) -> String {
+        format!("{}/{}", self.failures, self.requests)
+    }
+
     fn percent(self) -> f64 {
         if self.requests == 0 { 0.0 } else { 100.0 * self.failures as f64 / self.requests as f64 }
     }

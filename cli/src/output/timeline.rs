@@ -67,12 +67,11 @@ impl Timeline {
         }
         let evidence =
             notice.verdict.as_ref().map(|verdict| tame(&verdict.text)).unwrap_or_default();
-        if !evidence.is_empty() && evidence != self.evidence && !message.contains(&evidence) {
-            for part in wrap(&evidence, width.saturating_sub(2)) {
-                lines.push(format!("{}  {}", " ".repeat(INDENT), self.paint.dim(&part)));
-            }
-            self.evidence = evidence;
+        let told = message.contains(&evidence) || evidence == self.evidence;
+        for part in wrap(&evidence, width.saturating_sub(2)).iter().filter(|_| !told) {
+            lines.push(format!("{}  {}", " ".repeat(INDENT), self.paint.dim(part)));
         }
+        self.evidence = evidence;
         lines
     }
 
@@ -87,13 +86,13 @@ impl Timeline {
         let Some(run) = &moment.status.run else { return "waiting".to_owned() };
         let sum = |track| Sum::of(moment.traffic, track);
         let mut line = format!(
-            "{:>7.1}s  {:<16} {}  {:>5} canary {}, primary {}",
+            "{:>7.1}s  {:<16} {}  {:>5} failed: canary {}, primary {}",
             self.seconds(moment.now),
             format!("{:?}", moment.status.phase),
             bar(run.weight),
             run.weight.to_string(),
-            sum(Track::Canary),
-            sum(Track::Primary),
+            sum(Track::Canary).ratio(),
+            sum(Track::Primary).ratio(),
         );
         if let Some(waits) = waits(moment.status, moment) {
             line = format!("{line}; waits for {}", tame(&waits));

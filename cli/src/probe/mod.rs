@@ -15,13 +15,31 @@ use serin_rollout::{
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use url::Url;
+
 /// Questions on their way at the same time; the rest wait.
-const CONCURRENT_MAX: usize = 8;
+const QUESTIONS_MAX: usize = 8;
+/// Events on their way at the same time. They have their own measure, so that nobody's silence delays a question.
+const EVENTS_MAX: usize = 4;
+
+/// The addresses of a plan that nobody here can ask, each with the reason.
+pub fn unreachable(plan: &Plan) -> Vec<String> {
+    let hooks = plan.hooks.iter().map(|hook| (&hook.name, &hook.url));
+    let queries = plan.checks.iter().filter_map(|check| match &check.source {
+        CheckSource::Query { address, .. } => Some((&check.name, address)),
+        CheckSource::SuccessRate | CheckSource::Duration99 => None,
+    });
+    let problem = |(name, url): (&String, &String)| {
+        Url::parse(url).err().map(|error| format!("{name}: {error}"))
+    };
+    hooks.chain(queries).filter_map(problem).collect()
+}
 
 /// Asks questions and hands in the answers.
 #[derive(Debug)]
 pub struct Prober {
-    permits: Arc<Semaphore>,
+    question_permits: Arc<Semaphore>,
+    event_permits: Arc<Semaphore>,
     asked: BTreeSet<Probe>,
     answers: JoinSet<Answer>,
     events: JoinSet<()>,
@@ -30,7 +48,8 @@ pub struct Prober {
 impl Default for Prober {
     fn default() -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(CONCURRENT_MAX)),
+            question_permits: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            event_permits: Arc::new(Semaphore::new(EVENTS_MAX)),
             asked: BTreeSet::new(),
             answers: JoinSet::new(),
             events: JoinSet::new(),
@@ -44,7 +63,7 @@ impl Prober {
         if !self.asked.insert(probe.clone()) {
             return;
         }
-        let permits = Arc::clone(&self.permits);
+        let permits = Arc::clone(&self.question_permits);
         let question = question(plan, revision, probe);
         let probe = probe.clone();
         self.answers.spawn(async move {
@@ -59,11 +78,12 @@ impl Prober {
 
     /// Calls the event hooks, if there are any, and waits for nothing.
     pub fn tell(&mut self, plan: &Plan, revision: &str, notice: &Notice) {
+        while self.events.try_join_next().is_some() {}
         for hook in plan.hooks.iter().filter(|hook| hook.kind == HookKind::Event) {
             let mut payload = payload(plan, revision, notice.phase);
             payload.metadata = event(notice);
             payload.metadata.extend(hook.metadata.clone());
-            let (hook, permits) = (hook.clone(), Arc::clone(&self.permits));
+            let (hook, permits) = (hook.clone(), Arc::clone(&self.event_permits));
             self.events.spawn(async move {
                 let _permit = permits.acquire().await;
                 // Telling is best effort: nothing that happens to a release depends on who listens.
