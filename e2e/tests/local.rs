@@ -14,6 +14,7 @@ use serin_e2e::{
     client::{Ask, Client},
     eventually,
     load::Steady,
+    modules,
     upstream::{Act, Upstream},
 };
 use service::Service;
@@ -307,6 +308,35 @@ async fn a_match_sends_exactly_those_requests_to_the_canary() -> Result<()> {
     drop(load);
     ensure!(program.ending().await?.0.success());
     Ok(())
+}
+
+/// Runs the program with another filter until it says what is wrong with it; meanwhile requests are answered by primary.
+async fn says_of_filter(module: &[u8], words: &str) -> Result<()> {
+    let desk = Desk::with(&canary(""))?;
+    std::fs::write(desk.path("filter.wasm"), module)?;
+    let primary = Upstream::start("shop-primary").await?;
+    let canary = Upstream::start("shop-canary").await?;
+    let mut program = start(&desk, &primary, &canary, &[]).await?;
+    let load = load(&program);
+    program
+        .until_one(|notice| {
+            let message = notice["message"].as_str().unwrap_or_default();
+            notice["kind"] == "Warning" && message.contains(words)
+        })
+        .await?;
+    let split = load.stop().await?;
+    ensure!(split.errors == 0 && split.canary == 0 && split.neither == 0, "{split:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_cannot_be_loaded_is_told_and_primary_serves() -> Result<()> {
+    says_of_filter(&modules::corrupt(), "Envoy refused the filter").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_does_not_report_is_told_and_primary_serves() -> Result<()> {
+    says_of_filter(&modules::empty()?, "the filter does not report").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,7 +39,7 @@ impl Engine<'_> {
 
     /// A filter that broke down in one VM is brought back by a configuration that reads the same and looks new.
     pub(super) fn revive(&mut self, now: Timestamp) {
-        let silent = now.duration_since(self.told_at).unsigned_abs() >= SILENCE
+        let silent = self.expects_reports_for(now) >= SILENCE
             && self.heard_any
             && self.book.traffic(now).heard < self.world.envoy.vms();
         if silent {
@@ -48,6 +48,14 @@ impl Engine<'_> {
             self.warn_once(now, text.to_owned());
             self.apply(now);
         }
+    }
+
+    /// For how long each VM should have reported every second: without a rollout they say what they know, once.
+    pub(super) fn expects_reports_for(&self, now: Timestamp) -> Duration {
+        if self.world.shown().table.rollouts.is_empty() {
+            return Duration::ZERO;
+        }
+        now.duration_since(self.told_at).unsigned_abs()
     }
 
     /// What Envoy should show.

@@ -50,7 +50,7 @@ impl Engine<'_> {
             self.look_after_addresses(now);
         }
         if !self.heard_any {
-            self.look_after_filter(now, waited).await;
+            self.look_after_filter(now).await;
         }
         self.revive(now);
     }
@@ -64,11 +64,11 @@ impl Engine<'_> {
         }
     }
 
-    async fn look_after_filter(&mut self, now: Timestamp, waited: Duration) {
+    async fn look_after_filter(&mut self, now: Timestamp) {
         let refused = self.world.refusals().await;
         let cause = match refused {
             Some(1..) => format!("Envoy refused the filter ({})", self.world.envoy.first_error()),
-            _ if waited < NO_REPORT_AFTER => return,
+            _ if self.expects_reports_for(now) < NO_REPORT_AFTER => return,
             Some(0) => "the filter does not report; its module may be another version's".to_owned(),
             None => "Envoy's admin interface does not answer".to_owned(),
         };

@@ -53,6 +53,12 @@ impl Desk {
         Ok(desk)
     }
 
+    /// The filter: the one on the desk, or else ours.
+    fn module(&self) -> Result<PathBuf> {
+        let own = self.path("filter.wasm");
+        if own.exists() { Ok(own) } else { given("SERIN_MODULE") }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -69,7 +75,7 @@ impl Program {
             .arg("--envoy")
             .arg(given("SERIN_ENVOY")?)
             .arg("--module")
-            .arg(given("SERIN_MODULE")?)
+            .arg(order.desk.module()?)
             .arg("--report")
             .arg(order.desk.path("report.html"))
             .args(order.primary.iter().flat_map(|at| ["--primary".to_owned(), at.to_string()]))
