@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::output::aside;
+
 /// Wrong usage, or a file with problems.
 pub(crate) const USAGE: u8 = 2;
 /// Something is missing on this machine.
@@ -43,7 +45,7 @@ impl Failure {
 
     /// Says it and gives the code.
     pub(crate) fn exit(&self) -> ExitCode {
-        eprintln!("serin: {}", self.message);
+        aside(format_args!("serin: {}", self.message));
         ExitCode::from(self.code)
     }
 }

@@ -10,7 +10,7 @@ use super::{Ending, Engine, Outcome, Release, Setup, World, intents};
 use crate::args::Local;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::{self, Format, Lines, Sink, Summary};
+use crate::output::{self, Format, Lines, Sink, Summary, aside};
 use crate::probe;
 use crate::recording::Recording;
 use crate::tools::{self, Found};
@@ -37,7 +37,7 @@ async fn carry_out(args: &Local) -> Result<Ending, Failure> {
         world = start(args, &found, &release) => world?,
         () = interrupt.next() => return Err(Failure::interrupted()),
     };
-    introduce(args, &found, &world, &release);
+    introduce(args, &found, &world);
     let title = format!("{}.{}", release.plan.name, release.plan.namespace);
     let mut recording = Recording::new(&title, &yaml, &release.plan);
     let ended = follow(args, &release, &mut world, &mut recording, &mut interrupt).await;
@@ -128,17 +128,17 @@ async fn start(args: &Local, found: &Found, release: &Release) -> Result<World, 
     World::start(&setup).await.map_err(Failure::environment)
 }
 
-fn introduce(args: &Local, found: &Found, world: &World, release: &Release) {
-    eprintln!(
+fn introduce(args: &Local, found: &Found, world: &World) {
+    aside(format_args!(
         "Envoy {} listens on http://{}: primary {}, canary {}",
         found.envoy.version,
         world.address(),
         args.primary.join(", "),
         args.canary.join(", "),
-    );
-    if release.state.is_none() && intents::can_be_typed() {
-        eprintln!(
-            "Type pause, resume, promote or abort and Enter to intervene; Ctrl-C stops everything."
+    ));
+    if intents::can_be_typed() {
+        aside(
+            "Type pause, resume, promote or abort and Enter to intervene; Ctrl-C stops everything.",
         );
     }
 }
@@ -147,13 +147,13 @@ fn conclude(format: Format, outcome: &Outcome) {
     let summary = Summary::of(outcome);
     match format {
         Format::Json => Lines::print(&summary),
-        Format::Text => eprintln!("{summary}"),
+        Format::Text => aside(summary),
     }
 }
 
 fn write_report(recording: &Recording, path: &Path) {
     match recording.write(path) {
-        Ok(()) => eprintln!("The report is in {}", path.display()),
-        Err(error) => eprintln!("serin: cannot write {}: {error}", path.display()),
+        Ok(()) => aside(format_args!("The report is in {}", path.display())),
+        Err(error) => aside(format_args!("serin: cannot write {}: {error}", path.display())),
     }
 }

@@ -5,6 +5,8 @@ use std::io::{BufRead as _, IsTerminal as _};
 use serin_rollout::Intent;
 use tokio::sync::mpsc;
 
+use crate::output::aside;
+
 /// Words that wait to be looked at.
 const WAITING_MAX: usize = 8;
 
@@ -30,7 +32,7 @@ fn listen(sender: &mpsc::Sender<Intent>) {
         match intent(&line) {
             Some(intent) if sender.blocking_send(intent).is_err() => return,
             Some(_) => {}
-            None => eprintln!("hint: pause, resume, promote or abort"),
+            None => aside("hint: pause, resume, promote or abort"),
         }
     }
 }

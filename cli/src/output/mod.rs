@@ -6,6 +6,9 @@ mod summary;
 mod text;
 mod timeline;
 
+use std::fmt::Display;
+use std::io::Write as _;
+
 use jiff::Timestamp;
 use serin_rollout::{Notice, Status, Traffic, Verdict};
 
@@ -66,4 +69,9 @@ pub fn printer(format: Format) -> Box<dyn Sink> {
         Format::Text => Box::new(Timeline::on_stdout()),
         Format::Json => Box::new(Lines),
     }
+}
+
+/// Says something beside the data, on the standard error. Nobody may be there to read it, which stops no release.
+pub fn aside(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
