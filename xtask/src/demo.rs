@@ -41,8 +41,9 @@ impl Parts {
     pub(crate) fn ready(envoy: Option<&Path>) -> Result<Self> {
         let module = wasm::build()?;
         let envoy = envoy::find(envoy)?;
-        run(&mut cargo(["build", "--release", "-p", "serin-cli"]))?;
-        Ok(Self { serin: target().join("release/serin"), envoy, module })
+        // Unoptimised: it keeps up with a few hundred requests per second, and the tests share the build.
+        run(&mut cargo(["build", "-p", "serin-cli"]))?;
+        Ok(Self { serin: target().join("debug/serin"), envoy, module })
     }
 
     /// The CLI, told where the rest is.
