@@ -17,6 +17,8 @@ const READY_AFTER_MAX: Duration = Duration::from_mins(1);
 const LOG_TAIL_LINES: usize = 20;
 /// For clients that keep their connections: those that ask anything in this time are told to close.
 const DRAIN: Duration = Duration::from_secs(1);
+/// A process that is killed is gone at once, or waits for a disk.
+const KILLED_AFTER_MAX: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What to start.
@@ -169,6 +171,19 @@ impl Process {
             sleep(POLL).await;
         }
         Err(ProcessError::NotReady { log: self.log_tail() })
+    }
+}
+
+impl Drop for Process {
+    /// Waits a moment for the end, so that nothing is written any more into a directory that is about to be removed.
+    fn drop(&mut self) {
+        if self.child.start_kill().is_err() {
+            return;
+        }
+        let until = Instant::now() + KILLED_AFTER_MAX;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
