@@ -90,6 +90,7 @@ pub async fn answers(
 /// A steady load in the background, until it is stopped.
 pub struct Steady {
     stop: Arc<AtomicBool>,
+    begun: Arc<AtomicU64>,
     workers: Vec<JoinHandle<Result<Split>>>,
 }
 
@@ -117,7 +118,16 @@ impl Steady {
             })
         };
         let workers = (0..workers).map(work).collect();
-        Self { stop, workers }
+        Self { stop, begun: next, workers }
+    }
+
+    /// Waits until so many more requests have begun.
+    pub async fn more(&self, requests: u64) -> Result<()> {
+        let until = self.begun.load(Ordering::Relaxed) + requests;
+        crate::eventually("more requests", async || {
+            (self.begun.load(Ordering::Relaxed) >= until).then_some(())
+        })
+        .await
     }
 
     /// Stops it and says who answered. An error if any request was not answered.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serin_e2e::{
     bed::{Bed, Setup},
     client::Ask,
@@ -177,7 +177,6 @@ async fn a_broken_module_does_not_replace_a_running_one() -> Result<()> {
 async fn reloads_under_load_fail_no_request_and_lose_no_count() -> Result<()> {
     const RELOADS: u64 = 220;
     let mut bed = Setup::of(&["shop"])?.start_with(&[shop(1, 50)]).await?;
-    let began = Instant::now();
     let load = Steady::start(&bed.client, 16, Duration::from_millis(10), |_| ask());
     let reload = |number: u64| {
         // Every tenth makes another generation; the others change what no generation is about.
@@ -189,13 +188,12 @@ async fn reloads_under_load_fail_no_request_and_lose_no_count() -> Result<()> {
     };
     for number in 1..=RELOADS {
         bed.push(&reload(number)?)?;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // About 20 ms, or 500 requests a second; longer on a machine that is slow, but no fewer requests.
+        load.more(10).await?;
     }
     bed.apply(&[shop(RELOADS, 50)]).await?;
     let split = load.stop().await?;
-    let rate = split.total() as f64 / began.elapsed().as_secs_f64();
-    assert_eq!((split.errors, split.neither), (0, 0), "{split:?} at {rate:.0}/s");
-    ensure!(rate > 500.0, "the load was {rate:.0} requests a second; the machine is too slow");
+    assert_eq!((split.errors, split.neither), (0, 0), "{split:?}");
     let updates = "extension_config_discovery.http_filter.serin.config_reload";
     let updates = bed.envoy.stat(updates).await?.unwrap_or(0);
     assert!(updates >= 200, "Envoy saw {updates} reloads");
