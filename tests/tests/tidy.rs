@@ -61,7 +61,7 @@ fn files_are_small_and_lines_short() {
         if lines > FILE_LINES_MAX {
             long.push(format!("{}: {lines} lines", path.display()));
         }
-        for (number, line) in text.lines().enumerate() {
+        for (number, line) in product(&text).lines().enumerate() {
             if line.chars().count() > COLUMNS_MAX {
                 long.push(format!("{}:{}: over {COLUMNS_MAX} columns", path.display(), number + 1));
             }

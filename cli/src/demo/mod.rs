@@ -1,5 +1,5 @@
-//! `serin demo`: two versions of a small shop, load of its own, and three releases on one Envoy: a healthy one, one that
-//! fails, one that is slow. The judge knows of them what it would know of anybody's: a Canary and addresses.
+//! `serin demo`: two versions of a small shop, load of its own, and three releases on one Envoy: a healthy one, one
+//! that fails, one that is slow. The judge knows of them what it would know of anybody's: a Canary and addresses.
 
 mod app;
 mod dice;

@@ -26,8 +26,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct Launch<'a> {
     /// Envoy.
     pub envoy: &'a Path,
-    /// A program of ours that calls [`super::become_envoy_if_asked`], so that Envoy dies with this process; without one,
-    /// SIGKILL leaves it behind. Envoy then lives no longer than the *thread* that starts it.
+    /// A program of ours that calls [`super::become_envoy_if_asked`], so that Envoy dies with this process; without
+    /// one, SIGKILL leaves it behind. Envoy then lives no longer than the *thread* that starts it.
     pub guard: Option<&'a Path>,
     /// A directory for the bootstrap and the log.
     pub directory: &'a Path,
@@ -141,7 +141,8 @@ impl Process {
         }
     }
 
-    /// Every answer asks its connection to close from here on; then no connection is accepted; then the last request ends.
+    /// Every answer asks its connection to close from here on; then no connection is accepted; then the last request
+    /// ends.
     async fn drain(&self) {
         if self.admin.post("/drain_listeners?graceful").await.is_err() {
             return;

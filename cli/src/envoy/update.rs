@@ -29,8 +29,8 @@ pub enum Update {
 impl Projection {
     /// The filter's configuration.
     pub fn table_json(&self) -> String {
-        // A table has string keys and finite numbers only, so this cannot fail; an empty configuration would be kept out
-        // by the filter, which then holds its last good one.
+        // A table has string keys and finite numbers only, so this cannot fail; an empty configuration would be kept
+        // out by the filter, which then holds its last good one.
         let table = serde_json::to_string(&self.table).unwrap_or_default();
         table + &" ".repeat(self.revivals)
     }

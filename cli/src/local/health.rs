@@ -1,5 +1,5 @@
-//! Whether anything can be judged at all: requests come in, the filter runs and reports. What is missing is told with its
-//! likely cause.
+//! Whether anything can be judged at all: requests come in, the filter runs and reports. What is missing is told with
+//! its likely cause.
 
 use std::time::Duration;
 
