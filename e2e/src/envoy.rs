@@ -66,11 +66,6 @@ impl Envoy {
         }
     }
 
-    /// The status of its exit, if it has one.
-    pub fn ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
-        Ok(self.child.try_wait()?)
-    }
-
     /// What its admin interface answers.
     pub async fn admin(&self, path: &str) -> Result<String> {
         let answer = self.admin.send(&Ask::get("admin", path)).await?;

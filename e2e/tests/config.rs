@@ -170,6 +170,13 @@ async fn a_broken_module_does_not_replace_a_running_one() -> Result<()> {
         .with_context(|| name)?;
         assert_eq!(send_all(&bed.client, 20, |_| ask()).await?.canary, 20, "{name}");
     }
+    bed.files.raw_plugin(b"{\"resources\": [{\"@type\": \"half a fi")?;
+    eventually("Envoy to refuse a file that is none", async || {
+        let stat = "extension_config_discovery.http_filter.serin.update_failure";
+        (bed.envoy.stat(stat).await.ok()?? > 0).then_some(())
+    })
+    .await?;
+    assert_eq!(send_all(&bed.client, 20, |_| ask()).await?.canary, 20);
     Ok(())
 }
 

@@ -59,7 +59,7 @@ impl Summary {
         for (name, each) in &calls {
             let _ = write!(text, "\none call: {name:24} {}", each.text());
         }
-        let _ = writeln!(text, "\n{}\n", account(samples, &calls));
+        let _ = writeln!(text, "\n{}", account(samples, &calls));
         let aims = aims(samples);
         let _ = writeln!(text);
         for aim in &aims {
@@ -162,7 +162,7 @@ fn aims(samples: &Samples) -> Vec<(String, Value)> {
 fn aim(name: &str, seen: Spread, at_most: f64) -> (String, Value) {
     let met = seen.median <= at_most;
     let word = if met { "met" } else { "MISSED" };
-    let line = format!("{name:56} {}  aim <= {at_most}: {word}", seen.text());
+    let line = format!("{name:56} {}  aim <= {at_most}: {word}", seen.interval());
     (line, json!({"aim": name, "at_most": at_most, "met": met, "seen": seen.data()}))
 }
 
@@ -208,8 +208,14 @@ impl Spread {
     }
 
     fn text(&self) -> String {
-        let Self { median, low, high, min, max } = self;
-        format!("{median:6.2} [{low:.2} to {high:.2}], {min:.2} to {max:.2}")
+        let Self { min, max, .. } = self;
+        format!("{}, {min:.2} to {max:.2}", self.interval())
+    }
+
+    /// Without the ends: those of a ratio say only that some round's divisor was near nothing.
+    fn interval(&self) -> String {
+        let Self { median, low, high, .. } = self;
+        format!("{median:6.2} [{low:.2} to {high:.2}]")
     }
 
     fn data(&self) -> Value {
