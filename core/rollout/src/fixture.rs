@@ -76,6 +76,8 @@ pub(crate) struct Drill {
     pub(crate) heard: usize,
     /// What else is to be said of a cell.
     pub(crate) shape: fn(&mut Cell),
+    /// Requests per second, in hundreds.
+    pub(crate) rate: u64,
 }
 
 impl Drill {
@@ -112,13 +114,14 @@ impl Drill {
             answer: |_| None,
             heard: 1,
             shape: |_| {},
+            rate: 1,
         }
     }
 
-    /// One step, `ms` after the last, with a hundred requests a second split by weight.
+    /// One step, `ms` after the last, with its rate of requests split by weight.
     pub(crate) fn after(&mut self, ms: i64) -> &Step {
         self.ms += ms;
-        self.traffic(u64::try_from(ms).unwrap() / 10);
+        self.traffic(u64::try_from(ms).unwrap() / 10 * self.rate);
         let wanted = self.last.iter().flat_map(|step| step.wants.clone());
         self.seen.answers = wanted
             .filter_map(|probe| {

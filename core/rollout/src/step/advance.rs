@@ -66,11 +66,16 @@ impl Turn<'_> {
         if self.gate(run, HookKind::ConfirmTrafficIncrease) != Gate::Open {
             return;
         }
+        let first = run.weight == Weight::ZERO;
         run.step = step;
         run.entered = true;
         self.set_weight(run, weight);
         let percent = f64::from(weight.basis_points()) / 100.0;
         let message = format!("Advance {} canary weight {percent}", self.subject());
+        if first {
+            // Nothing is known yet that could speak for it or against it.
+            return self.tell(NoticeKind::Advanced, weight, message);
+        }
         let verdict = self.verdict(VerdictState::Pass, Action::Advance, "Advanced");
         self.tell_verdict(run, NoticeKind::Advanced, message, verdict);
     }

@@ -19,6 +19,8 @@ const FLOOR_RATE: f64 = 5.0;
 const STALE: Duration = Duration::from_mins(5);
 /// A rise that is worth a write of status (in ln E).
 const RISE: f64 = 0.1;
+/// Quarantine begins when seconds of traffic are known; after so long the rate, and with it the floor, is better known.
+const RATE_KNOWN: Duration = Duration::from_secs(3);
 
 impl Turn<'_> {
     /// Enters, watches or leaves quarantine.
@@ -88,6 +90,9 @@ impl Turn<'_> {
             return self.release(run, quarantine);
         }
         self.left(STALE, quarantine.peak_at);
+        if since(quarantine.since, self.now) >= RATE_KNOWN {
+            self.lower_to_floor(run);
+        }
         run.quarantine = Some(quarantine);
         if stale && policy == OnInconclusive::Rollback {
             let message = format!("Rolling back {} its evidence stays unclear", self.subject());
@@ -96,6 +101,20 @@ impl Turn<'_> {
             run.dwell = Dwell::Expired;
             self.wait("Quarantined", "a person to decide");
             self.tell_held(run, "its evidence stays unclear; a person must decide");
+        }
+    }
+
+    /// The floor follows the rate down, never up, and only where a quarter of the weight is to be had for it.
+    fn lower_to_floor(&mut self, run: &mut Run) {
+        let weight = self.quarantine_weight(run.weight);
+        let worth_it = weight < run.weight
+            && weight.basis_points().saturating_mul(4)
+                <= run.weight.basis_points().saturating_mul(3);
+        if worth_it && run.suspended.is_none() && self.in_force(run) {
+            self.set_weight(run, weight);
+            let message =
+                format!("Hold {}: canary weight {weight} is enough to decide", self.subject());
+            self.tell(NoticeKind::Held, weight, message);
         }
     }
 

@@ -24,6 +24,29 @@ fn a_failing_canary_is_quarantined_then_rolled_back() {
 }
 
 #[test]
+fn the_quarantine_floor_follows_the_rate_down() {
+    let mut drill = Drill::new(plan());
+    drill.failing = (30, 0);
+    drill.after(500);
+    drill.until(|drill| drill.run().quarantine.is_some());
+    let early = drill.run().weight;
+    drill.rate = 5;
+    drill.pass(6);
+    assert!(drill.run().quarantine.is_some());
+    assert!(drill.run().weight < early, "{early} at first, {} later", drill.run().weight);
+    assert_eq!(drill.told(NoticeKind::Held).len(), 2, "told beside the start of the analysis");
+}
+
+#[test]
+fn the_first_weight_speaks_of_no_evidence() {
+    let mut drill = Drill::new(plan());
+    drill.after(500);
+    drill.until(|drill| drill.percent() == 10);
+    let advanced = drill.told.last().unwrap();
+    assert_eq!((advanced.kind, &advanced.verdict), (NoticeKind::Advanced, &None));
+}
+
+#[test]
 fn an_outage_of_both_tracks_convicts_nobody() {
     let mut drill = Drill::new(plan());
     drill.failing = (50, 50);
