@@ -11,10 +11,11 @@ use crate::{Condition, Request, Subject, Test};
 /// Labels of the calling pod, known when the table is loaded.
 pub type Labels = BTreeMap<String, String>;
 
-/// Bytes of a compiled pattern; some thousand states.
-const PATTERN_BYTES_MAX: usize = 64 << 10;
-/// Matching takes time in proportion to states × bytes, and a client chooses the bytes.
-const MATCHED_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a compiled pattern; some hundred states.
+const PATTERN_BYTES_MAX: usize = 16 << 10;
+/// Matching takes time in proportion to states × bytes, and a client chooses the bytes: the worst pattern takes a few
+/// milliseconds for so many.
+const MATCHED_BYTES_MAX: usize = 2 << 10;
 
 /// A pattern that matches whole values.
 #[derive(Debug)]

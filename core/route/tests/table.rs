@@ -116,7 +116,7 @@ rollouts[3].namespace: must consist of visible ASCII characters without / and .,
 rollouts[3].run: is missing
 rollouts[3].generation: must be a whole number from 0 to 9007199254740992, not -1
 rollouts[3].salt: at least 32 bytes are needed, not 3
-rollouts[3].nonce: must consist of visible ASCII characters, not "two words"
+rollouts[3].nonce: must consist of visible ASCII characters
 rollouts[3].weight: must be a whole number from 0 to 10000, not 10001
 rollouts[3].rules[0].when[0].of: must consist of the lower-case characters of a header's name, not "Host"
 rollouts[3].rules[0].when[0].is: must be a string, not 1
@@ -182,8 +182,29 @@ fn everything_is_bounded() {
 }
 
 #[test]
+fn secrets_are_not_shown() {
+    let reports = |token: Value| {
+        json!({ "version": 1, "scope": "s", "rollouts": [], "reports": {
+            "cluster": "c", "authority": "a", "path": "/", "token": token } })
+    };
+    assert_eq!(
+        problems(&reports(json!("s3cret\n"))),
+        ["reports.token: must consist of visible ASCII characters"]
+    );
+    assert_eq!(problems(&reports(json!(53_917))), ["reports.token: must be a string"]);
+    for field in ["salt", "nonce"] {
+        for secret in [json!("s3cret\n".repeat(4) + "abcd"), json!("s3cret\n"), json!(53_917)] {
+            let said = problems(&with(&json!({ field: secret })));
+            assert_eq!(said.len(), 1);
+            assert!(said[0].starts_with(&format!("rollouts[0].{field}: ")), "{said:?}");
+            assert!(!said[0].contains("s3cret") && !said[0].contains("53917"), "{said:?}");
+        }
+    }
+}
+
+#[test]
 fn patterns_that_grow_beyond_bounds_are_refused() {
-    for pattern in ["(a{1000}){1000}", "a)(b", "\\p{Greek}", &"(".repeat(500)] {
+    for pattern in ["(a{1000}){1000}", "(?:.*.*){200}x", "a)(b", "\\p{Greek}", &"(".repeat(500)] {
         let rule = json!({ "when": [{ "of": "path", "is": { "regex": pattern } }],
                            "then": "canary" });
         let problems = problems(&with(&json!({ "rules": [rule] })));

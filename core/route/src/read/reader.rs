@@ -186,7 +186,11 @@ impl Reader {
     /// A string that keeps a rule.
     pub(super) fn text(&mut self, value: &Value, rule: &Text) -> String {
         let Some(text) = value.as_str() else {
-            self.problem(format!("must be a string, not {}", described(value)));
+            self.problem(if rule.is_secret() {
+                "must be a string".to_owned()
+            } else {
+                format!("must be a string, not {}", described(value))
+            });
             return String::new();
         };
         if let Err(message) = rule.check(text) {

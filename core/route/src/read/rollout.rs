@@ -30,7 +30,7 @@ pub(super) fn rollout(
         run: reader.required_text(object, "run", &text::WORD),
         generation: reader.required_integer(object, "generation", 0..=GENERATION_MAX),
         salt: reader.required_text(object, "salt", &text::SALT),
-        nonce: reader.required_text(object, "nonce", &text::WORD),
+        nonce: reader.required_text(object, "nonce", &text::NONCE),
         weight: weight(reader, object),
         rules: list(reader, object, "rules", RULES_MAX, rule),
         otherwise: reader.optional(object, "otherwise", otherwise).unwrap_or_default(),

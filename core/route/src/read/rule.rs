@@ -9,7 +9,7 @@ use crate::problem::shown;
 use crate::{Condition, KeySource, Otherwise, RoutePattern, Rule, Subject, Test, Then};
 
 const CONDITIONS_MAX: usize = 64;
-/// In a whole table; each may take 64 KiB of every VM.
+/// In a whole table; each may take 16 KiB of every VM.
 const PATTERNS_MAX: usize = 1000;
 /// Pseudo-headers that requests have.
 const PSEUDO: [&str; 4] = [":authority", ":method", ":path", ":scheme"];

@@ -9,11 +9,22 @@ pub(super) struct Text {
     max: usize,
     of: fn(u8) -> bool,
     what: &'static str,
+    /// Problems go to logs and reports: a secret's name the rule, and never the value.
+    secret: bool,
 }
 
 impl Text {
     const fn new(min: usize, max: usize, of: fn(u8) -> bool, what: &'static str) -> Self {
-        Self { min, max, of, what }
+        Self { min, max, of, what, secret: false }
+    }
+
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    /// Whether problems must not show the value.
+    pub(super) fn is_secret(&self) -> bool {
+        self.secret
     }
 
     /// Whether a string keeps the rule; the error says how it does not.
@@ -28,7 +39,8 @@ impl Text {
             return Err(format!("at least {} bytes are needed, not {}", self.min, text.len()));
         }
         if !text.bytes().all(self.of) {
-            return Err(format!("must consist of {}, not {}", self.what, shown(text)));
+            let rule = format!("must consist of {}", self.what);
+            return Err(if self.secret { rule } else { format!("{rule}, not {}", shown(text)) });
         }
         Ok(())
     }
@@ -43,8 +55,10 @@ pub(super) static NAMED: Text = Text::new(1, 320, |_| true, "anything");
 /// What is sent as a header's value, or as a word within one.
 pub(super) static VALUE: Text = Text::new(1, 512, visible, VISIBLE);
 /// A secret sent as a header's value; without one nothing is sent.
-pub(super) static TOKEN: Text = Text::new(0, 4096, visible, VISIBLE);
-/// A nonce, a run's identity.
+pub(super) static TOKEN: Text = Text::new(0, 4096, visible, VISIBLE).secret();
+/// What steers to the canary: whoever knows it can.
+pub(super) static NONCE: Text = Text::new(1, 128, visible, VISIBLE).secret();
+/// A run's identity.
 pub(super) static WORD: Text = Text::new(1, 128, visible, VISIBLE);
 /// A scope's name.
 pub(super) static SCOPE: Text = Text::new(1, 253, visible, VISIBLE);
@@ -59,7 +73,8 @@ pub(super) static NAMESPACE: Text = Text::new(
     "visible ASCII characters without / and .",
 );
 /// 32 hexadecimal digits.
-pub(super) static SALT: Text = Text::new(32, 32, |it| it.is_ascii_hexdigit(), "hexadecimal digits");
+pub(super) static SALT: Text =
+    Text::new(32, 32, |it| it.is_ascii_hexdigit(), "hexadecimal digits").secret();
 /// A header's name, as Envoy holds it.
 pub(super) static HEADER: Text =
     Text::new(1, 256, lower_token, "the lower-case characters of a header's name");
