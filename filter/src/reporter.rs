@@ -148,6 +148,7 @@ pub(crate) fn report(node: &Node, boot: &str, sequence: u64, scope: &mut Scope) 
     Report {
         version: VERSION,
         scope: scope.name.clone(),
+        side: scope.router.table().side,
         proxy: node.proxy.clone(),
         namespace: node.namespace.clone(),
         boot: boot.to_owned(),

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Assignment, Track};
+use crate::table::is_default;
+use crate::{Assignment, Side, Track};
 
 /// One VM's report of one scope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct Report {
     pub version: u32,
     /// The table's scope.
     pub scope: String,
+    /// The table's side: what the pods' own side counts is the same requests once more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub side: Side,
     /// The proxy's name (`node.id`).
     pub proxy: String,
     /// The proxy's namespace, empty outside Kubernetes.

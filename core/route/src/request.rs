@@ -6,6 +6,10 @@ use std::borrow::Cow;
 pub trait Request {
     /// The first value of a header by its lower-case name; pseudo-headers (`:path`, `:method`, `:authority`,
     /// `:scheme`) are headers too. Any bytes.
+    ///
+    /// First means first: HTTP/2 and HTTP/3 split cookies, and Envoy joins those again, but an HTTP/1.1 client that
+    /// sends two `cookie` headers (RFC 6265, section 5.4, forbids it) is known by the first alone. An affinity
+    /// cookie in the second is not seen, and a new one minted.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 }
 

@@ -3,7 +3,7 @@
 //! JSON, camelCase. Unknown fields are ignored, so that an old filter reads a new table; an unknown *meaning* (version,
 //! kind of test, source of a key …) refuses the whole table, and the filter keeps the last good one.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Track, Weight};
 
@@ -32,7 +32,9 @@ pub struct Table {
 }
 
 /// Where a filter stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// The caller's: it decides and counts.
@@ -179,7 +181,7 @@ pub enum Test {
     Prefix(String),
     /// Ends so.
     Suffix(String),
-    /// The whole value matches; linear time. A value that is not UTF-8, or longer than 8 KiB, does not match.
+    /// The whole value matches; linear time. A value that is not UTF-8, or longer than 2 KiB, does not match.
     Regex(String),
     /// There is one, be it empty.
     Present,
@@ -193,7 +195,7 @@ pub enum Test {
 pub enum KeySource {
     /// A header, by its lower-case name.
     Header(String),
-    /// A cookie.
+    /// A cookie of the first `cookie` header; see [`crate::Request::header`].
     Cookie(String),
     /// `x-request-id`: every hop of one trace draws alike.
     RequestId,
@@ -306,6 +308,6 @@ impl Direct {
 }
 
 /// What a table leaves out; [`crate::Router::parse`] puts it back.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

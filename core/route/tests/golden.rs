@@ -157,6 +157,7 @@ fn report() -> Report {
     Report {
         version: VERSION,
         scope: "prod".into(),
+        side: Side::Server,
         proxy: "sidecar~10.0.0.7~web-1.prod~prod.svc.cluster.local".into(),
         namespace: "prod".into(),
         boot: "00112233445566ff".into(),

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may end so")]
 
 use serde_json::{Value, json};
-use serin_route::{KeyHash, Report, ReportError};
+use serin_route::{KeyHash, Report, ReportError, Side};
 
 fn report() -> Value {
     json!({
@@ -46,6 +46,16 @@ fn a_report_is_read() {
         serde_json::from_value::<Report>(serde_json::to_value(&report).unwrap()).unwrap(),
         report
     );
+}
+
+#[test]
+fn a_report_that_does_not_say_its_side_is_a_callers() {
+    let mut report = report();
+    assert_eq!(parse(&report).unwrap().side, Side::Client);
+    report["side"] = json!("server");
+    assert_eq!(parse(&report).unwrap().side, Side::Server);
+    report["side"] = json!("upside");
+    assert!(matches!(parse(&report), Err(ReportError::Malformed(_))));
 }
 
 #[test]

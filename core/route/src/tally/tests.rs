@@ -216,6 +216,7 @@ fn whatever_envoy_says_the_report_keeps_the_receivers_rules() {
     let report = crate::Report {
         version: crate::VERSION,
         scope: "prod".into(),
+        side: crate::Side::Client,
         proxy: "p".into(),
         namespace: String::new(),
         boot: "0".repeat(16),
