@@ -81,7 +81,8 @@ impl Stream {
     pub(crate) fn leave(&mut self) -> Option<()> {
         let in_flight = self.in_flight.take()?;
         let rollout = in_flight.router.rollout(in_flight.rollout)?;
-        let outcome = Outcome::of(ending(rollout));
+        let ending = ending(rollout);
+        let outcome = Outcome::of(ending);
         let upstream =
             if outcome.is_failure() { host::property("upstream\0address") } else { None };
         let attempts =
@@ -89,6 +90,7 @@ impl Stream {
         let closing = Closing {
             served: in_flight.served(),
             outcome,
+            delayed: ending.is_delayed(),
             attempts: attempts.unwrap_or(0),
             upstream: upstream.as_deref(),
             at_ns: host::now_ns(),

@@ -4,12 +4,17 @@
 //! `response.flags` as Envoy defines them (`StreamInfo::CoreResponseFlag`).
 
 /// No healthy upstream (UH), upstream timeout (UT), local reset (LR), upstream reset (UR), connection failure (UF),
-/// connection termination (UC), overflow (UO), protocol error (UPE): the upstream's answer is missing or cut short.
-const NO_ANSWER: u64 = 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x80_0000;
+/// connection termination (UC), overflow (UO), longest duration reached (UMSDR), protocol error (UPE): the upstream's
+/// answer is missing or cut short.
+const NO_ANSWER: u64 = 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8_0000 | 0x80_0000;
+/// Idle for too long (SI): the upstream's silence, unless the client never finished its request, which is a 408.
+const IDLE: u64 = 0x1_0000;
 /// Retries exhausted (URX): the last attempt may have been answered.
 const RETRIES_EXHAUSTED: u64 = 0x8000;
-/// Delay (DI) and abort (FI) by fault injection: somebody asked for these.
-const INJECTED: u64 = 0x200 | 0x400;
+/// Delay by fault injection (DI): the answer is the upstream's, its age is not.
+const DELAYED: u64 = 0x200;
+/// Abort by fault injection (FI): somebody asked for it, and no version ever saw the request.
+const ABORTED: u64 = 0x400;
 /// The client went away (DC).
 const CLIENT_GONE: u64 = 0x4000;
 
@@ -37,6 +42,15 @@ pub enum Outcome {
     Abandoned,
     /// Became a connection of another kind (101).
     Upgraded,
+    /// Aborted by fault injection: says nothing of any version, and counts as nothing.
+    Excluded,
+}
+
+impl Ending {
+    /// Whether a delay was injected, so that its age says nothing of any version.
+    pub fn is_delayed(self) -> bool {
+        self.flags & DELAYED != 0
+    }
 }
 
 impl Outcome {
@@ -48,10 +62,14 @@ impl Outcome {
             // Whatever ends such a connection, often a reset, is no error.
             return Self::Upgraded;
         }
-        if has(INJECTED) {
-            return if has(CLIENT_GONE) { Self::Abandoned } else { Self::Succeeded };
+        if has(ABORTED) {
+            return Self::Excluded;
         }
-        if has(NO_ANSWER) {
+        if has(CLIENT_GONE) && code.is_none() {
+            // What its leaving does to the attempt at the upstream is no failure of anybody's.
+            return Self::Abandoned;
+        }
+        if has(NO_ANSWER) || (has(IDLE) && code != Some(408)) {
             return Self::Reset;
         }
         match code {
@@ -103,9 +121,38 @@ mod tests {
             ("client abort after headers", Some(200), 0x4000, Outcome::Abandoned),
             ("refused by a filter", Some(403), 0, Outcome::Succeeded),
             ("websocket", Some(101), 0x40, Outcome::Upgraded),
-            ("injected abort", Some(503), 0x400, Outcome::Succeeded),
-            ("injected delay", Some(200), 0x200, Outcome::Succeeded),
             ("no answer, nobody left", None, 0, Outcome::Reset),
+        ] {
+            assert_eq!(outcome(code, flags), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_injected_abort_is_nobodys_and_a_delay_hides_nothing() {
+        for (name, code, flags, expected) in [
+            ("injected abort", Some(503), 0x400, Outcome::Excluded),
+            ("injected abort, client gone", Some(503), 0x4400, Outcome::Excluded),
+            ("injected delay and abort", Some(503), 0x600, Outcome::Excluded),
+            ("injected delay", Some(200), 0x200, Outcome::Succeeded),
+            ("injected delay, then an error", Some(500), 0x200, Outcome::Failed),
+            ("injected delay, then a reset", Some(503), 0x240, Outcome::Reset),
+            ("injected delay, client gone", None, 0x4200, Outcome::Abandoned),
+        ] {
+            assert_eq!(outcome(code, flags), expected, "{name}");
+            let ending = Ending { code, flags, grpc: None };
+            assert_eq!(ending.is_delayed(), flags & 0x200 != 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn silence_is_the_upstreams_and_leaving_the_clients() {
+        for (name, code, flags, expected) in [
+            ("longest duration reached", Some(200), 0x8_0000, Outcome::Reset),
+            ("idle after headers", Some(200), 0x1_0000, Outcome::Reset),
+            ("idle before headers", Some(504), 0x1_0000, Outcome::Reset),
+            ("request never finished", Some(408), 0x1_0000, Outcome::Succeeded),
+            ("client gone while connecting", None, 0x4020, Outcome::Abandoned),
+            ("client gone after a timeout", Some(504), 0x4004, Outcome::Reset),
         ] {
             assert_eq!(outcome(code, flags), expected, "{name}");
         }
@@ -124,8 +171,7 @@ mod tests {
     #[test]
     fn failures_are_those_two() {
         assert!(Outcome::Failed.is_failure() && Outcome::Reset.is_failure());
-        for fine in [Outcome::Succeeded, Outcome::Abandoned, Outcome::Upgraded] {
-            assert!(!fine.is_failure());
-        }
+        let others = [Outcome::Succeeded, Outcome::Abandoned, Outcome::Upgraded, Outcome::Excluded];
+        assert!(!others.iter().any(|fine| fine.is_failure()));
     }
 }

@@ -20,10 +20,12 @@ pub use open::Ticket;
 use open::{Open, RunKey, Slab};
 use run::Run;
 
-/// Runs kept that have left the table; they leave for good once the receiver has their counts.
+/// Runs kept that have left the table: their counts may have yet to arrive, and a table may bring them back.
 const ENDED_MAX: usize = 256;
 /// Generations in one report; the rest takes its turn in the next.
 const REPORTED_MAX: usize = 256;
+/// About as many bytes of generations in one report, a small part of what a receiver takes; one fits always.
+const REPORTED_BYTES_MAX: usize = 1 << 20;
 
 /// The counters of one scope in one VM.
 #[derive(Debug, Default)]
@@ -66,6 +68,8 @@ pub struct Closing<'a> {
     pub served: Option<Track>,
     /// What became of it.
     pub outcome: Outcome,
+    /// A delay was injected ([`crate::Ending::is_delayed`]): its age is left out.
+    pub delayed: bool,
     /// Attempts at the upstream; 0 where nobody asked.
     pub attempts: u64,
     /// The upstream's address, of use for failures only.
@@ -99,21 +103,25 @@ impl Tally {
         self.retire();
     }
 
-    /// Counts a request in. None where too many are in flight: that one goes uncounted.
+    /// Counts a request in. None where too many are in flight, or where a table brought back a generation whose counts
+    /// were dropped long ago: that one goes uncounted.
     pub fn open(&mut self, opening: Opening) -> Option<Ticket> {
         let key = *self.loaded.get(opening.rollout)?;
         let run = run_mut(&mut self.runs, key)?;
+        let route = run.route(opening.route);
+        let generation = run.in_force()?;
         let ticket = self.open.insert(Open {
             run: key,
-            generation: run.generation,
+            generation: generation.number,
             track: opening.track,
             assignment: opening.assignment,
-            route: opening.route.and_then(|index| u8::try_from(index).ok()),
+            route,
             key: opening.key,
             since_ns: opening.at_ns,
             upgraded: false,
+            outlived: 0,
         })?;
-        run.open();
+        generation.open();
         Some(ticket)
     }
 
@@ -132,27 +140,28 @@ impl Tally {
         run.close(&open, closing);
     }
 
-    /// Lets a request go whose end nobody saw: it counts as nothing.
+    /// Lets a request go whose end nobody saw: it counts as nothing, save for the edges that it was seen outliving.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is worth one closing")]
     pub fn forget(&mut self, ticket: Ticket) {
         let Some(open) = self.open.remove(&ticket) else { return };
         let run = run_mut(&mut self.runs, open.run);
         if let Some(it) = run.and_then(|run| run.generation(open.generation)) {
-            it.forget();
+            it.forget(&open);
         }
     }
 
     /// Ends a flush: the users seen since the last one count as at risk, and requests in flight as having outlived
-    /// the edges that they have.
+    /// the edges that they have. What is over and known to the receiver may be dropped then.
     pub fn flush(&mut self, now_ns: u64) {
         generations(&mut self.runs).for_each(Generation::begin_flush);
-        for open in self.open.iter() {
+        for open in self.open.iter_mut() {
             let run = run_mut(&mut self.runs, open.run);
             if let Some(it) = run.and_then(|run| run.generation(open.generation)) {
                 it.in_flight(open, now_ns);
             }
         }
         generations(&mut self.runs).for_each(Generation::end_flush);
+        self.retire();
     }
 
     /// Hands over what Envoy's own counters have yet to be told.
@@ -160,29 +169,28 @@ impl Tally {
         for run in &mut self.runs {
             run.publish(&mut tell);
         }
-        self.retire();
     }
 
-    /// The rollouts' part of a report: all runs, with the generations that the receiver is not known to have. An
-    /// answer still awaited for an earlier report counts for nothing from now on.
+    /// The rollouts' part of a report: the table's runs and those that are not over, with the generations that the
+    /// receiver is not known to have. An answer still awaited for an earlier report counts for nothing from now on.
     pub fn report(&mut self, sequence: u64) -> Vec<RolloutReport> {
-        let mut room = REPORTED_MAX;
         // Those behind the last turn's end first, then from the start again.
-        let start = self.turn;
-        for behind in [true, false] {
-            for run in &mut self.runs {
-                let key = run.key;
-                let fits = |it: &&mut Generation| ((key, it.number) > start) == behind;
-                let due = run.generations.iter_mut().filter(fits).filter(|it| it.has_news());
-                for generation in due.take(room) {
-                    generation.send(sequence);
-                    self.turn = (key, generation.number);
-                    room = room.saturating_sub(1);
-                }
+        let (behind, before) = (self.due(true), self.due(false));
+        let (mut reported, mut bytes) = (0_usize, 0_usize);
+        for (key, number) in behind.into_iter().chain(before) {
+            let run = run_mut(&mut self.runs, key);
+            let Some(generation) = run.and_then(|run| run.generation(number)) else { continue };
+            bytes = bytes.saturating_add(generation.size());
+            if reported >= REPORTED_MAX || (reported > 0 && bytes > REPORTED_BYTES_MAX) {
+                break;
             }
+            generation.send(sequence);
+            self.turn = (key, number);
+            reported = reported.saturating_add(1);
         }
         self.sent = Some(sequence);
-        self.runs.iter().map(|run| run.report(sequence)).collect()
+        let told = self.runs.iter().filter(|run| !run.ended || !run.is_settled());
+        told.map(|run| run.report(sequence)).collect()
     }
 
     /// The report of that sequence was answered with 200.
@@ -218,15 +226,28 @@ impl Tally {
         self.next
     }
 
+    /// The generations with news, behind the last turn's end or up to it.
+    fn due(&self, behind: bool) -> Vec<(RunKey, u64)> {
+        let places = self.runs.iter().flat_map(|run| {
+            let due = run.generations.iter().filter(|it| it.has_news());
+            due.map(|it| (run.key, it.number))
+        });
+        places.filter(|place| (*place > self.turn) == behind).collect()
+    }
+
     fn retire(&mut self) {
         self.runs.retain_mut(Run::retire);
         let ended = self.runs.iter().filter(|run| run.ended).count();
         let mut excess = ended.saturating_sub(ENDED_MAX);
-        self.runs.retain(|run| {
-            let oldest = run.ended && excess > 0;
-            excess = excess.saturating_sub(usize::from(oldest));
-            !oldest
-        });
+        // Those that are over first.
+        for over in [true, false] {
+            self.runs.retain(|run| {
+                let is_over = run.is_settled() && !run.has_unpublished();
+                let oldest = excess > 0 && run.ended && is_over == over;
+                excess = excess.saturating_sub(usize::from(oldest));
+                !oldest
+            });
+        }
     }
 }
 

@@ -9,6 +9,10 @@ const UPSTREAMS_MAX: usize = 16;
 const ADDRESS_BYTES_MAX: usize = 128;
 /// Attempts believed of one request.
 const ATTEMPTS_MAX: u64 = 1_000;
+/// Rough sizes on the wire: names and short numbers of a cell, of an upstream, and a count in a list.
+const CELL_BYTES: usize = 320;
+const UPSTREAM_BYTES: usize = 32;
+pub(crate) const COUNT_BYTES: usize = 8;
 
 /// Which counts a request belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,21 +80,32 @@ impl Cells {
 }
 
 impl Counts {
-    /// A request that is over, having outlived that many edges.
-    pub(crate) fn close(&mut self, closing: &Closing<'_>, outlived: usize) {
+    /// A request that is over, having outlived that many edges; flushes have counted it past `told` of them.
+    pub(crate) fn close(&mut self, closing: &Closing<'_>, outlived: usize, told: usize) {
         match closing.outcome {
+            Outcome::Excluded => {
+                self.lose(told);
+                return;
+            }
             Outcome::Abandoned => {
+                self.land(told);
                 add(&mut self.abandoned, 1);
-                bump(&mut self.gone, outlived);
+                bump(&mut self.gone, if closing.delayed { told } else { outlived.max(told) });
                 return;
             }
             Outcome::Upgraded => {
+                self.lose(told);
                 add(&mut self.requests, 1);
                 add(&mut self.upgraded, 1);
             }
-            Outcome::Succeeded | Outcome::Failed | Outcome::Reset => {
+            Outcome::Succeeded | Outcome::Failed | Outcome::Reset if closing.delayed => {
+                self.lose(told);
                 add(&mut self.requests, 1);
-                bump(&mut self.done, outlived);
+            }
+            Outcome::Succeeded | Outcome::Failed | Outcome::Reset => {
+                self.land(told);
+                add(&mut self.requests, 1);
+                bump(&mut self.done, outlived.max(told));
             }
         }
         add(&mut self.retries, closing.attempts.min(ATTEMPTS_MAX).saturating_sub(1));
@@ -106,6 +121,14 @@ impl Counts {
     /// A request in flight that has outlived that many edges.
     pub(crate) fn in_flight(&mut self, outlived: usize) {
         bump(&mut self.in_flight, outlived);
+    }
+
+    /// A request in flight of which nothing more will be known: it stays past the edges that were told.
+    pub(crate) fn lose(&mut self, told: usize) {
+        if told > 0 {
+            self.land(told);
+            bump(&mut self.gone, told);
+        }
     }
 
     /// Forgets the requests in flight, to count them anew.
@@ -138,6 +161,24 @@ impl Counts {
             latency: Latency { done: self.done.clone(), censored },
             upstreams: self.upstreams.clone(),
         })
+    }
+
+    /// About how many bytes its cell takes on the wire.
+    pub(crate) fn size(&self) -> usize {
+        let counts = self.done.len().saturating_add(self.gone.len().max(self.in_flight.len()));
+        let address = |it: &Upstream| it.address.len().saturating_add(UPSTREAM_BYTES);
+        let upstreams: usize = self.upstreams.iter().map(address).sum();
+        counts.saturating_mul(COUNT_BYTES).saturating_add(upstreams).saturating_add(CELL_BYTES)
+    }
+
+    /// A request is no longer in flight.
+    fn land(&mut self, told: usize) {
+        if let Some(count) = self.in_flight.get_mut(told).filter(|_| told > 0) {
+            *count = count.saturating_sub(1);
+        }
+        while self.in_flight.last() == Some(&0) {
+            self.in_flight.pop();
+        }
     }
 
     fn failed_at(&mut self, address: &[u8]) {

@@ -3,16 +3,19 @@
 use std::rc::Rc;
 
 use crate::tally::Closing;
-use crate::tally::cell::{CellKey, Cells, Counts, add};
+use crate::tally::cell::{COUNT_BYTES, CellKey, Cells, Counts, add};
 use crate::tally::open::Open;
 use crate::tally::users::{FailedUsers, Users};
 use crate::{Assignment, GenerationReport, KeyHash, Outcome, Rollout, Track};
 
-/// What a run's requests are measured by. Runs keep it as their table had it, whatever later tables say.
+/// About how many bytes a generation takes on the wire without its cells and users.
+const GENERATION_BYTES: usize = 128;
+
+/// What a run's requests are measured by. Generations keep it as their table had it, whatever later tables say.
 #[derive(Debug)]
 pub(crate) struct Scale {
     edges_ms: Vec<u32>,
-    routes: Vec<String>,
+    pub(crate) routes: Vec<String>,
 }
 
 impl Scale {
@@ -34,7 +37,7 @@ impl Scale {
 #[derive(Debug)]
 pub(crate) struct Generation {
     pub(crate) number: u64,
-    scale: Rc<Scale>,
+    pub(crate) scale: Rc<Scale>,
     mismatched: u64,
     cells: Cells,
     primary: Users,
@@ -77,24 +80,26 @@ impl Generation {
         add(&mut self.changes, 1);
         if closing.served != Some(open.track) {
             add(&mut self.mismatched, 1);
+            self.lose(open);
             return;
         }
         let outlived = self.scale.outlived(closing.at_ns.saturating_sub(open.since_ns));
         if let Some(counts) = self.cells.at(cell_key(open)) {
-            counts.close(closing, outlived);
+            counts.close(closing, outlived, open.outlived);
         }
         if let Some(key) = user(open, closing.outcome) {
             let users = match open.track {
                 Track::Primary => &mut self.primary,
                 Track::Canary => &mut self.canary,
             };
-            users.close(key, closing.outcome.is_failure(), failed);
+            users.close(key, closing.outcome.is_failure(), self.number, failed);
         }
     }
 
     /// A request whose end nobody saw.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self, open: &Open) {
         self.open = self.open.saturating_sub(1);
+        self.lose(open);
     }
 
     /// Begins a flush: ends that of the users, and forgets the requests in flight to count them anew.
@@ -105,13 +110,15 @@ impl Generation {
     }
 
     /// A request in flight; only one that outlived an edge says anything.
-    pub(crate) fn in_flight(&mut self, open: &Open, now_ns: u64) {
-        let outlived = self.scale.outlived(now_ns.saturating_sub(open.since_ns));
-        if outlived > 0
-            && !open.upgraded
+    pub(crate) fn in_flight(&mut self, open: &mut Open, now_ns: u64) {
+        if !open.upgraded {
+            let outlived = self.scale.outlived(now_ns.saturating_sub(open.since_ns));
+            open.outlived = open.outlived.max(outlived);
+        }
+        if open.outlived > 0
             && let Some(counts) = self.cells.at(cell_key(open))
         {
-            counts.in_flight(outlived);
+            counts.in_flight(open.outlived);
         }
     }
 
@@ -146,6 +153,18 @@ impl Generation {
         self.open == 0 && !self.has_news()
     }
 
+    /// About how many bytes a report of it takes; no more than three times as many, however long its numbers.
+    pub(crate) fn size(&self) -> usize {
+        let edges = self.scale.edges_ms.len().saturating_mul(COUNT_BYTES);
+        let users = self.primary.size().saturating_add(self.canary.size());
+        let cell = |(key, counts): &(CellKey, Counts)| {
+            let route = self.scale.route(key.route).map_or(0, str::len);
+            counts.size().saturating_add(route)
+        };
+        let cells: usize = self.cells.iter().map(cell).sum();
+        cells.saturating_add(users).saturating_add(edges).saturating_add(GENERATION_BYTES)
+    }
+
     pub(crate) fn report(&self) -> GenerationReport {
         let users = [(Track::Primary, &self.primary), (Track::Canary, &self.canary)];
         GenerationReport {
@@ -158,6 +177,16 @@ impl Generation {
             keyed: users.iter().filter_map(|(track, users)| users.keyed(*track)).collect(),
         }
     }
+
+    /// A request leaves the latency that flushes have told of where it is.
+    fn lose(&mut self, open: &Open) {
+        if open.outlived > 0
+            && let Some(counts) = self.cells.at(cell_key(open))
+        {
+            counts.lose(open.outlived);
+            add(&mut self.changes, 1);
+        }
+    }
 }
 
 fn cell_key(open: &Open) -> CellKey {
@@ -167,6 +196,6 @@ fn cell_key(open: &Open) -> CellKey {
 
 /// The user of a randomised request whose outcome is known.
 fn user(open: &Open, outcome: Outcome) -> Option<KeyHash> {
-    let known = open.assignment == Assignment::Sticky && outcome != Outcome::Abandoned;
-    open.key.filter(|_| known)
+    let known = !matches!(outcome, Outcome::Abandoned | Outcome::Excluded);
+    open.key.filter(|_| known && open.assignment == Assignment::Sticky)
 }

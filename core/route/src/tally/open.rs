@@ -21,6 +21,8 @@ pub(crate) struct Open {
     pub(crate) since_ns: u64,
     /// Another kind of connection by now: its age says nothing.
     pub(crate) upgraded: bool,
+    /// The edges that the last flush has counted it past. What was told is not taken back.
+    pub(crate) outlived: usize,
 }
 
 /// Stands for one request in flight.
@@ -74,8 +76,8 @@ impl Slab {
         Some(open)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Open> {
-        self.slots.iter().filter_map(|slot| slot.open.as_ref())
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Open> {
+        self.slots.iter_mut().filter_map(|slot| slot.open.as_mut())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -97,6 +99,7 @@ mod tests {
             key: None,
             since_ns,
             upgraded: false,
+            outlived: 0,
         }
     }
 
@@ -109,7 +112,7 @@ mod tests {
         assert_eq!(first.slot, second.slot, "slots are used again");
         assert!(slab.remove(&first).is_none());
         assert!(slab.get_mut(&first).is_none());
-        assert_eq!(slab.iter().map(|open| open.since_ns).collect::<Vec<_>>(), [2]);
+        assert_eq!(slab.iter_mut().map(|open| open.since_ns).collect::<Vec<_>>(), [2]);
         assert!(slab.remove(&second).is_some() && slab.is_empty());
     }
 

@@ -11,6 +11,8 @@ use crate::{Outcome, Rollout, RolloutReport, Track};
 
 /// Generations kept of one run. They pile up only while no report is answered.
 const GENERATIONS_MAX: usize = 64;
+/// Of these, settled ones besides that in force: a table may bring one back, and its counts must go on then.
+const SETTLED_MAX: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -24,8 +26,12 @@ pub(crate) struct Run {
     /// No longer in the table.
     pub(crate) ended: bool,
     scale: Rc<Scale>,
-    /// The oldest first.
+    /// The table names other routes than the generation in force counts by.
+    renamed: bool,
+    /// By rising number.
     pub(crate) generations: Vec<Generation>,
+    /// Above every generation that was dropped. One below it may be one of those, whose counts cannot go on.
+    dropped: u64,
     failed: FailedUsers,
     primary: Unpublished,
     canary: Unpublished,
@@ -47,7 +53,9 @@ impl Run {
             generation: rollout.generation,
             ended: false,
             scale: Scale::of(rollout),
+            renamed: false,
             generations: Vec::new(),
+            dropped: 0,
             failed: FailedUsers::default(),
             primary: Unpublished::default(),
             canary: Unpublished::default(),
@@ -64,34 +72,43 @@ impl Run {
     pub(crate) fn load(&mut self, rollout: &Rollout) {
         self.ended = false;
         self.generation = rollout.generation;
-        self.scale = Scale::of(rollout);
+        let scale = Scale::of(rollout);
+        let counted = self.generation(rollout.generation);
+        self.renamed = counted.is_some_and(|it| it.scale.routes != scale.routes);
+        self.scale = scale;
     }
 
     /// The counts of a generation.
     pub(crate) fn generation(&mut self, number: u64) -> Option<&mut Generation> {
-        self.generations.iter_mut().rev().find(|generation| generation.number == number)
+        let place = self.generations.binary_search_by_key(&number, |it| it.number).ok()?;
+        self.generations.get_mut(place)
     }
 
-    /// Counts a request in, for the generation in force.
-    pub(crate) fn open(&mut self) {
-        let current = self.generation;
-        if self.generation(current).is_none() {
-            let excess = self.generations.len().saturating_add(1).saturating_sub(GENERATIONS_MAX);
-            self.generations.drain(..excess);
-            self.generations.push(Generation::new(current, self.scale.clone()));
+    /// The counts of the generation in force; none if they were dropped once.
+    pub(crate) fn in_force(&mut self) -> Option<&mut Generation> {
+        let number = self.generation;
+        if self.generation(number).is_none() {
+            (number >= self.dropped).then_some(())?;
+            self.make_room();
+            let place = self.generations.partition_point(|it| it.number < number);
+            self.generations.insert(place, Generation::new(number, self.scale.clone()));
         }
-        if let Some(generation) = self.generation(current) {
-            generation.open();
-        }
+        self.generation(number)
+    }
+
+    /// The table's route as the generation in force counts it. Where the two name different routes, none is named.
+    pub(crate) fn route(&self, index: Option<usize>) -> Option<u8> {
+        index.filter(|_| !self.renamed).and_then(|index| u8::try_from(index).ok())
     }
 
     /// Counts a request out.
     pub(crate) fn close(&mut self, open: &Open, closing: &Closing<'_>) {
-        if let Some(served) = closing.served.filter(|_| closing.outcome != Outcome::Abandoned) {
+        if let Some(served) = closing.served.filter(|_| is_served(closing.outcome)) {
             self.publish_later(served, closing);
         }
-        let mut newest_first = self.generations.iter_mut().rev();
-        if let Some(it) = newest_first.find(|it| it.number == open.generation) {
+        let number = open.generation;
+        let place = self.generations.binary_search_by_key(&number, |it| it.number);
+        if let Some(it) = place.ok().and_then(|place| self.generations.get_mut(place)) {
             it.close(open, closing, &mut self.failed);
         }
     }
@@ -119,11 +136,20 @@ impl Run {
         }
     }
 
-    /// Drops what is over and known to the receiver; whether anything is left that matters.
+    /// Drops what is over and known to the receiver, but for the last few generations; whether anything is left that
+    /// matters.
     pub(crate) fn retire(&mut self) -> bool {
-        let (ended, current) = (self.ended, self.generation);
-        self.generations.retain(|it| (!ended && it.number == current) || !it.is_settled());
-        !ended || !self.generations.is_empty() || self.has_unpublished()
+        let over = self.generations.iter().filter(|it| it.number != self.generation);
+        let over = over.filter(|it| it.is_settled()).count();
+        for _ in SETTLED_MAX..over {
+            self.drop_oldest_settled();
+        }
+        !self.ended || !self.generations.is_empty() || self.has_unpublished()
+    }
+
+    /// Whether nothing is in flight and the receiver has everything.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.generations.iter().all(Generation::is_settled)
     }
 
     /// As the report of that sequence carries it.
@@ -138,7 +164,31 @@ impl Run {
         }
     }
 
-    fn has_unpublished(&self) -> bool {
+    pub(crate) fn has_unpublished(&self) -> bool {
         self.primary.requests > 0 || self.canary.requests > 0
     }
+
+    /// Makes room for one more generation, if need be at the oldest one's expense.
+    fn make_room(&mut self) {
+        if self.generations.len() < GENERATIONS_MAX || self.drop_oldest_settled() {
+            return;
+        }
+        self.drop_at(0);
+    }
+
+    fn drop_oldest_settled(&mut self) -> bool {
+        let over = |it: &Generation| it.number != self.generation && it.is_settled();
+        let oldest = self.generations.iter().position(over);
+        oldest.inspect(|place| self.drop_at(*place)).is_some()
+    }
+
+    fn drop_at(&mut self, place: usize) {
+        let above = self.generations.remove(place).number.saturating_add(1);
+        self.dropped = self.dropped.max(above);
+    }
+}
+
+/// Whether somebody served it and knows how it went.
+fn is_served(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Abandoned | Outcome::Excluded)
 }

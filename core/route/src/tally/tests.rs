@@ -1,6 +1,9 @@
 //! The tally as its callers see it, against a receiver that merges reports as the controller does.
 
+mod exposure;
 mod histories;
+mod returning;
+mod size;
 
 use super::*;
 use crate::{GenerationReport, Otherwise, Weight};
@@ -34,7 +37,7 @@ fn weighted(track: Track, at_ns: u64) -> Opening {
 }
 
 fn ended(track: Track, outcome: Outcome, at_ns: u64) -> Closing<'static> {
-    Closing { served: Some(track), outcome, attempts: 0, upstream: None, at_ns }
+    Closing { served: Some(track), outcome, delayed: false, attempts: 0, upstream: None, at_ns }
 }
 
 fn loaded(rollouts: &[Rollout]) -> Tally {
@@ -141,11 +144,22 @@ fn an_upgraded_connection_is_never_slow() {
 fn a_request_whose_end_nobody_saw_counts_as_nothing() {
     let mut tally = loaded(&[rollout("shop", "r1", 1)]);
     let ticket = tally.open(weighted(Track::Canary, 0)).unwrap();
+    tally.flush(MS);
+    tally.forget(ticket);
+    tally.flush(60 * MS);
+    assert!(tally.report(1)[0].generations.is_empty());
+    assert!(tally.is_settled());
+}
+
+#[test]
+fn a_request_whose_end_nobody_saw_stays_past_the_edges_that_it_was_seen_outliving() {
+    let mut tally = loaded(&[rollout("shop", "r1", 1)]);
+    let ticket = tally.open(weighted(Track::Canary, 0)).unwrap();
     tally.flush(50 * MS);
     assert_eq!(only(&mut tally, 1).cells[0].latency.censored, [0, 0, 1]);
     tally.forget(ticket);
     tally.flush(60 * MS);
-    assert_eq!(only(&mut tally, 2).cells, []);
+    assert_eq!(only(&mut tally, 2).cells[0].latency.censored, [0, 0, 1]);
     tally.acknowledge(2);
     assert!(tally.is_settled());
 }

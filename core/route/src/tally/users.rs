@@ -6,14 +6,20 @@
 use crate::tally::cell::add;
 use crate::{KeyHash, Keyed, Track};
 
-/// Users that failed, of one run and VM.
+/// Users that failed, of one generation and VM.
 const FAILED_MAX: usize = 2_048;
 /// Distinct users of one flush, track and generation.
-const FLUSH_MAX: usize = 8_192;
+const FLUSH_MAX: usize = 16_384;
+/// Sorting has to pay: no sooner than when there are so many requests of users more.
+const SEEN_MAX: usize = 2 * FLUSH_MAX;
+/// About how many bytes users take on the wire, and one that failed.
+const USERS_BYTES: usize = 64;
+const FAILED_BYTES: usize = 20;
 
-/// The users of a run that this VM has seen failing, by whichever track; sorted.
+/// The users of a run that this VM has seen failing, by whichever track, each with the generation that saw it; sorted
+/// by user. Those of older generations are forgotten when there are too many.
 #[derive(Debug, Default)]
-pub(crate) struct FailedUsers(Vec<KeyHash>);
+pub(crate) struct FailedUsers(Vec<(KeyHash, u64)>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Users {
@@ -25,19 +31,33 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// One request of a user that is over.
-    pub(crate) fn close(&mut self, key: KeyHash, failure: bool, failed: &mut FailedUsers) {
-        let Err(place) = failed.0.binary_search(&key) else { return };
-        self.see(key);
-        if !failure {
+    /// One request of a user that is over, of that generation.
+    pub(crate) fn close(
+        &mut self,
+        key: KeyHash,
+        failure: bool,
+        generation: u64,
+        failed: &mut FailedUsers,
+    ) {
+        // After an overflow nothing of it is evidence, so nothing is worth the time.
+        if self.overflow || failed.holds(key) {
             return;
         }
-        if failed.0.len() >= FAILED_MAX {
-            self.overflow = true;
-        } else {
-            failed.0.insert(place, key);
-            self.failed.push(key);
+        self.see(key);
+        // One that was forgotten may be among this generation's yet.
+        if !failure || self.failed.contains(&key) {
+            return;
         }
+        if self.failed.len() < FAILED_MAX && failed.insert(key, generation) {
+            self.failed.push(key);
+        } else {
+            self.overflow = true;
+        }
+    }
+
+    /// About how many bytes they take on the wire.
+    pub(crate) fn size(&self) -> usize {
+        self.failed.len().saturating_mul(FAILED_BYTES).saturating_add(USERS_BYTES)
     }
 
     /// Adds the users seen since the last flush; whether that changed anything.
@@ -46,7 +66,7 @@ impl Users {
             return false;
         }
         self.deduplicate();
-        add(&mut self.at_risk, self.seen.len() as u64);
+        add(&mut self.at_risk, self.seen.len().min(FLUSH_MAX) as u64);
         self.seen.clear();
         true
     }
@@ -61,19 +81,38 @@ impl Users {
     }
 
     fn see(&mut self, key: KeyHash) {
-        if self.seen.len() >= FLUSH_MAX {
+        if self.seen.len() >= SEEN_MAX {
             self.deduplicate();
         }
-        if self.seen.len() < FLUSH_MAX {
+        if !self.overflow {
             self.seen.push(key);
-        } else if self.seen.binary_search(&key).is_err() {
-            self.overflow = true;
         }
     }
 
     fn deduplicate(&mut self) {
         self.seen.sort_unstable();
         self.seen.dedup();
+        self.overflow |= self.seen.len() > FLUSH_MAX;
+    }
+}
+
+impl FailedUsers {
+    fn holds(&self, key: KeyHash) -> bool {
+        self.0.binary_search_by_key(&key, |it| it.0).is_ok()
+    }
+
+    /// Adds a user; whether there was room for it.
+    fn insert(&mut self, key: KeyHash, generation: u64) -> bool {
+        if self.0.len() >= FAILED_MAX {
+            self.0.retain(|it| it.1 >= generation);
+        }
+        let room = self.0.len() < FAILED_MAX;
+        if let Err(place) = self.0.binary_search_by_key(&key, |it| it.0)
+            && room
+        {
+            self.0.insert(place, (key, generation));
+        }
+        room
     }
 }
 
@@ -85,14 +124,14 @@ mod tests {
     fn a_user_is_at_risk_once_a_flush_until_it_fails() {
         let (mut users, mut failed) = (Users::default(), FailedUsers::default());
         for _ in 0..5 {
-            users.close(KeyHash(1), false, &mut failed);
-            users.close(KeyHash(2), false, &mut failed);
+            users.close(KeyHash(1), false, 1, &mut failed);
+            users.close(KeyHash(2), false, 1, &mut failed);
         }
-        users.close(KeyHash(2), true, &mut failed);
-        users.close(KeyHash(2), true, &mut failed);
+        users.close(KeyHash(2), true, 1, &mut failed);
+        users.close(KeyHash(2), true, 1, &mut failed);
         assert!(users.flush() && !users.flush());
-        users.close(KeyHash(1), false, &mut failed);
-        users.close(KeyHash(2), false, &mut failed);
+        users.close(KeyHash(1), false, 1, &mut failed);
+        users.close(KeyHash(2), false, 1, &mut failed);
         assert!(users.flush());
         let keyed = users.keyed(Track::Canary).unwrap();
         assert_eq!((keyed.at_risk, keyed.overflow), (3, false));
@@ -103,8 +142,8 @@ mod tests {
     fn who_failed_before_is_no_news_in_another_generation() {
         let mut failed = FailedUsers::default();
         let (mut first, mut second) = (Users::default(), Users::default());
-        first.close(KeyHash(9), true, &mut failed);
-        second.close(KeyHash(9), true, &mut failed);
+        first.close(KeyHash(9), true, 1, &mut failed);
+        second.close(KeyHash(9), true, 2, &mut failed);
         assert!(first.flush() && !second.flush());
         assert_eq!(second.keyed(Track::Canary), None);
     }
@@ -114,7 +153,7 @@ mod tests {
         let (mut users, mut failed) = (Users::default(), FailedUsers::default());
         for user in 0..=FAILED_MAX as u64 {
             assert!(!users.overflow, "{user}");
-            users.close(KeyHash(user), true, &mut failed);
+            users.close(KeyHash(user), true, 1, &mut failed);
         }
         assert!(users.overflow);
         assert_eq!(users.failed.len(), FAILED_MAX);
@@ -125,13 +164,42 @@ mod tests {
         let (mut users, mut failed) = (Users::default(), FailedUsers::default());
         for _ in 0..3 {
             for user in 0..FLUSH_MAX as u64 {
-                users.close(KeyHash(user), false, &mut failed);
+                users.close(KeyHash(user), false, 1, &mut failed);
             }
         }
-        assert!(!users.overflow);
-        users.close(KeyHash(u64::MAX), false, &mut failed);
-        users.close(KeyHash(0), false, &mut failed);
-        assert!(users.overflow && users.flush());
-        assert_eq!(users.keyed(Track::Primary).unwrap().at_risk, FLUSH_MAX as u64);
+        assert!(users.flush() && !users.overflow);
+        for user in 0..=FLUSH_MAX as u64 {
+            users.close(KeyHash(user), false, 1, &mut failed);
+        }
+        assert!(users.flush() && users.overflow);
+        assert_eq!(users.keyed(Track::Primary).unwrap().at_risk, 2 * FLUSH_MAX as u64);
+    }
+
+    #[test]
+    fn nothing_is_kept_after_an_overflow() {
+        let (mut users, mut failed) = (Users::default(), FailedUsers::default());
+        for user in 0..2 * SEEN_MAX as u64 {
+            users.close(KeyHash(user.reverse_bits()), false, 1, &mut failed);
+        }
+        assert!(users.overflow);
+        assert!(users.seen.len() <= SEEN_MAX, "{}", users.seen.len());
+        let kept = users.seen.len();
+        users.close(KeyHash(1), true, 1, &mut failed);
+        assert_eq!((users.seen.len(), users.failed.len()), (kept, 0));
+    }
+
+    #[test]
+    fn a_user_that_was_forgotten_fails_once_a_generation_all_the_same() {
+        let (mut old, mut new) = (Users::default(), Users::default());
+        let mut failed = FailedUsers::default();
+        old.close(KeyHash(u64::MAX), true, 1, &mut failed);
+        for user in 0..FAILED_MAX as u64 {
+            new.close(KeyHash(user), true, 2, &mut failed);
+        }
+        assert!(!new.overflow && !failed.holds(KeyHash(u64::MAX)));
+        old.close(KeyHash(u64::MAX), true, 1, &mut failed);
+        assert_eq!((&*old.failed, old.overflow), (&[KeyHash(u64::MAX)][..], false));
+        old.close(KeyHash(u64::MAX - 1), true, 1, &mut failed);
+        assert!(old.overflow, "what is newer is not forgotten for what is older");
     }
 }

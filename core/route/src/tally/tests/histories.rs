@@ -20,6 +20,8 @@ enum Act {
     Load {
         again: bool,
     },
+    /// The table that was in force before.
+    Back,
     Empty,
     Flush,
     /// A report, whether it arrives, and whether its answer comes back.
@@ -35,12 +37,14 @@ fn act() -> impl Strategy<Value = Act> {
         Just(Outcome::Failed),
         Just(Outcome::Reset),
         Just(Outcome::Abandoned),
-        Just(Outcome::Upgraded)
+        Just(Outcome::Upgraded),
+        Just(Outcome::Excluded)
     ];
     prop_oneof![
         6 => any::<bool>().prop_map(|canary| Act::Open { canary }),
         6 => (0..8_usize, outcome).prop_map(|(which, outcome)| Act::Close { which, outcome }),
         1 => any::<bool>().prop_map(|again| Act::Load { again }),
+        1 => Just(Act::Back),
         1 => Just(Act::Empty),
         1 => Just(Act::Flush),
         2 => any::<(bool, bool)>()
@@ -82,7 +86,7 @@ proptest! {
         let (mut tally, mut receiver) = (Tally::default(), Receiver::default());
         let mut expected = BTreeMap::<_, (u64, u64, u64)>::new();
         let mut flying = Vec::new();
-        let (mut now, mut sequence, mut table) = (0, 0, None);
+        let (mut now, mut sequence, mut table, mut before) = (0, 0, None, None);
         let mut send = |tally: &mut Tally, receiver: &mut Receiver, arrives, answered| {
             sequence += 1;
             let report = tally.report(sequence);
@@ -102,19 +106,29 @@ proptest! {
                     let ((ticket, (run, generation)), track) = flying.swap_remove(which);
                     tally.close(ticket, &ended(track, outcome, now));
                     let counts = expected.entry((run, generation, track)).or_default();
-                    if outcome == Outcome::Abandoned { counts.2 += 1 } else { counts.0 += 1 }
+                    match outcome {
+                        Outcome::Abandoned => counts.2 += 1,
+                        Outcome::Excluded => {}
+                        _ => counts.0 += 1,
+                    }
                     counts.1 += u64::from(outcome.is_failure());
                 }
                 Act::Close { .. } => {}
                 Act::Load { again } => {
-                    let run = table.take().map(|(run, _)| run).filter(|_| again);
+                    before = table.take().or(before);
+                    let run = before.clone().map(|(run, _)| run).filter(|_| again);
                     let run = run.unwrap_or_else(|| format!("r{now}"));
                     tally.load(&[rollout("shop", &run, now)]);
                     table = Some((run, now));
                 }
+                Act::Back => {
+                    std::mem::swap(&mut table, &mut before);
+                    let back = table.iter().map(|(run, generation)| rollout("shop", run, *generation));
+                    tally.load(&back.collect::<Vec<_>>());
+                }
                 Act::Empty => {
                     tally.load(&[]);
-                    table = None;
+                    before = table.take().or(before);
                 }
                 Act::Flush => {
                     tally.publish(|_| {});
@@ -135,9 +149,11 @@ proptest! {
         tally.flush(now);
         send(&mut tally, &mut receiver, true, true);
         prop_assert!(tally.is_settled());
-        send(&mut tally, &mut receiver, true, true);
-        prop_assert!(tally.runs.is_empty(), "ended and acknowledged: gone");
-        expected.retain(|_, counts| *counts != (0, 0, 0));
-        prop_assert_eq!(receiver.totals(), expected);
+        prop_assert!(tally.report(u64::MAX).is_empty(), "ended and acknowledged: no more told");
+        let mut totals = receiver.totals();
+        for counts in [&mut totals, &mut expected] {
+            counts.retain(|_, counts| *counts != (0, 0, 0));
+        }
+        prop_assert_eq!(totals, expected);
     }
 }
