@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serin_route::{GenerationReport, KeyHash, Report, RolloutReport};
+use serin_route::{GenerationReport, KeyHash, Report, RolloutReport, Side};
 
 use crate::clock::since;
 use crate::{Acknowledged, Traffic};
@@ -57,6 +57,8 @@ pub enum Refused {
     Old,
     /// Too many proxies.
     Full,
+    /// It is of the pods' own side: the same requests once more.
+    OtherSide,
 }
 
 impl Book {
@@ -77,6 +79,9 @@ impl Book {
 
     /// Enters a report that arrived at `at`.
     pub fn enter(&mut self, report: &Report, at: Timestamp) -> Result<(), Refused> {
+        if report.side != Side::Client {
+            return Err(Refused::OtherSide);
+        }
         let key = VmKey::of(report);
         if !self.vms.contains_key(&key) && self.vms.len() >= VMS_MAX {
             return Err(Refused::Full);

@@ -120,6 +120,7 @@ impl Proxy {
         let closing = Closing {
             served: Some(track),
             outcome: if fails { Outcome::Failed } else { Outcome::Succeeded },
+            delayed: false,
             attempts: 1,
             upstream: None,
             at_ns: now_ms * 1_000_000,
@@ -133,6 +134,7 @@ impl Proxy {
         let report = Report {
             version: VERSION,
             scope: "prod".into(),
+            side: Side::Client,
             proxy: self.name.clone(),
             namespace: "prod".into(),
             boot: self.boot.clone(),

@@ -42,6 +42,7 @@ fn report(proxy: &str, sequence: u64, shows: u64, generations: Vec<GenerationRep
     Report {
         version: 1,
         scope: "shop".into(),
+        side: Side::Client,
         proxy: proxy.into(),
         namespace: "shop".into(),
         boot: "00000000000000aa".into(),
@@ -106,6 +107,15 @@ fn a_vm_that_restarts_or_stands_in_another_scope_is_another() {
         book.enter(report, at(0)).unwrap();
     }
     assert_eq!(requests(&book), [(1, 15)]);
+}
+
+#[test]
+fn the_pods_own_side_would_count_everything_twice() {
+    let mut book = book();
+    let mut report = report("a", 1, 1, vec![generation(1, vec![cell(Track::Canary, 5, 1)])]);
+    report.side = Side::Server;
+    assert_eq!(book.enter(&report, at(0)), Err(Refused::OtherSide));
+    assert!(requests(&book).is_empty());
 }
 
 #[test]
