@@ -38,7 +38,7 @@ fn sources() -> Vec<PathBuf> {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if entry.is_dir() && !["target", "fuzz", "tests", "benches"].contains(&name.as_str()) {
                 open.push(entry);
-            } else if name.ends_with(".rs") && name != "tests.rs" {
+            } else if entry.extension().is_some_and(|end| end == "rs") && name != "tests.rs" {
                 found.push(entry);
             }
         }

@@ -35,7 +35,7 @@ fn every_ending_is_counted_as_what_it_is() {
         ("timeout after headers", Some(200), 0x4, [1, 1, 1, 0, 0]),
         ("client abort", None, 0x4000, [0, 0, 0, 1, 0]),
         ("local reply by a filter", Some(403), 0, [1, 0, 0, 0, 0]),
-        ("injected abort", Some(503), 0x400, [1, 0, 0, 0, 0]),
+        ("failed after an injected delay", Some(500), 0x200, [1, 1, 0, 0, 0]),
         ("websocket", Some(101), 0x40, [1, 0, 0, 0, 1]),
         ("server error", Some(500), 0, [1, 1, 0, 0, 0]),
     ] {
@@ -43,6 +43,15 @@ fn every_ending_is_counted_as_what_it_is() {
             assert_eq!(counted(&ended(code, flags), track), expected, "{name}, {track:?}");
         }
     }
+}
+
+#[test]
+fn an_injected_abort_is_nobodys() {
+    let mut thread = Thread::with(&table(vec![rollout(100)]));
+    let id = thread.vm.begin(thread.root, &shop());
+    thread.vm.finish(id, &ended(Some(503), 0x400));
+    thread.settle();
+    assert_eq!(thread.generation(1).cells, []);
 }
 
 #[test]
