@@ -26,6 +26,10 @@ pub struct Site {
     pub name: String,
     /// The routes' timeout in milliseconds; none without.
     pub timeout_ms: Option<u64>,
+    /// How long nothing may happen to a stream, in milliseconds.
+    pub idle_ms: Option<u64>,
+    /// How long a stream may last, in milliseconds.
+    pub longest_ms: Option<u64>,
     /// `retry_on` and the number of retries.
     pub retries: Option<(String, u32)>,
     /// The canary's route is not there, or no more.
@@ -123,7 +127,13 @@ impl Site {
     }
 
     fn route(&self, name: &str, matches: &Value, mut action: Value) -> Value {
-        action["timeout"] = json!(format!("{}s", self.timeout_ms.unwrap_or(0) as f64 / 1000.0));
+        action["timeout"] = seconds(self.timeout_ms.unwrap_or(0));
+        if let Some(idle_ms) = self.idle_ms {
+            action["idle_timeout"] = seconds(idle_ms);
+        }
+        if let Some(longest_ms) = self.longest_ms {
+            action["max_stream_duration"] = json!({"max_stream_duration": seconds(longest_ms)});
+        }
         if let Some((on, retries)) = &self.retries {
             action["retry_policy"] = json!({
                 "retry_on": on,
@@ -138,6 +148,16 @@ impl Site {
             "request_headers_to_remove": [TRACK_HEADER],
         })
     }
+}
+
+/// A filter that injects the faults that a request's `x-envoy-fault-…` headers ask for.
+pub fn faults() -> Value {
+    let always = json!({"numerator": 100});
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+        "abort": {"header_abort": {}, "percentage": always},
+        "delay": {"header_delay": {}, "percentage": always},
+    })
 }
 
 impl Plugin {
@@ -345,6 +365,10 @@ fn istio_tags() -> Vec<Value> {
     ]
     .map(|(name, regex)| json!({"tag_name": name, "regex": regex}))
     .to_vec()
+}
+
+fn seconds(milliseconds: u64) -> Value {
+    json!(format!("{}s", milliseconds as f64 / 1000.0))
 }
 
 fn address(address: SocketAddr) -> Value {

@@ -9,8 +9,8 @@ use serin_e2e::{
     bed::{Bed, Setup},
     client::Ask,
     table::{host, rollout},
-    totals::Sum,
-    xds::Site,
+    totals::{Sum, Totals},
+    xds::{Chain, Site, faults},
 };
 use serin_route::{Rollout, Track, Weight};
 use tokio::io::AsyncWriteExt;
@@ -81,6 +81,17 @@ fn fine(requests: u64) -> Sum {
     Sum { requests, timed: requests, ..Sum::default() }
 }
 
+/// Waits until the counts of each rollout are these; an error names those that are not.
+async fn all_as_expected(bed: &Bed, expected: &[(&str, Sum)]) -> Result<Totals> {
+    let wrong = |totals: &Totals| -> Vec<String> {
+        let all = expected.iter().map(|(name, sum)| (name, sum, totals.all(&format!("{name}-1"))));
+        let wrong = all.filter(|(_, expected, seen)| *expected != seen);
+        wrong.map(|(name, expected, seen)| format!("{name}: {seen:?}, not {expected:?}")).collect()
+    };
+    let settled = bed.settled("every case as expected", |totals| wrong(totals).is_empty()).await;
+    settled.map_err(|_| anyhow::anyhow!("{}", wrong(&bed.receiver.totals()).join("\n")))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_ending_is_counted_as_what_it_is() -> Result<()> {
     let bed = bed().await?;
@@ -138,15 +149,8 @@ async fn every_ending_is_counted_as_what_it_is() -> Result<()> {
         ("left", Sum { abandoned: 1, ..Sum::default() }),
         ("upgraded", Sum { requests: 1, upgraded: 1, ..Sum::default() }),
     ];
+    let totals = all_as_expected(&bed, &expected).await?;
     let run = |name: &str| format!("{name}-1");
-    let wrong = |totals: &serin_e2e::totals::Totals| -> Vec<String> {
-        let all = expected.iter().map(|(name, sum)| (name, sum, totals.all(&run(name))));
-        let wrong = all.filter(|(_, expected, seen)| *expected != seen);
-        wrong.map(|(name, expected, seen)| format!("{name}: {seen:?}, not {expected:?}")).collect()
-    };
-    let settled = bed.settled("every case as expected", |totals| wrong(totals).is_empty()).await;
-    let totals =
-        settled.map_err(|_| anyhow::anyhow!("{}", wrong(&bed.receiver.totals()).join("\n")))?;
     for (name, _) in &expected {
         assert_eq!(totals.track(&run(name), Track::Primary), Sum::default(), "{name}");
         assert_eq!(totals.mismatched(&run(name)), 0, "{name}");
@@ -156,6 +160,67 @@ async fn every_ending_is_counted_as_what_it_is() -> Result<()> {
     assert_eq!(totals.upstreams("refused-1").get(&dead.to_string()), Some(&3));
     assert!(totals.upstreams("unhealthy-1").is_empty() && totals.upstreams("fine-1").is_empty());
     Ok(())
+}
+
+/// What a client sends, waiting for the rest in vain, is its own affair; silence of the upstream's is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_whose_turn_it_was() -> Result<()> {
+    let mut sites: Vec<Site> = ["silent", "silenced", "unfinished"]
+        .iter()
+        .map(|name| Site { idle_ms: Some(300), ..Site::of(name) })
+        .collect();
+    for name in ["longest", "too-long"] {
+        sites.push(Site { longest_ms: Some(300), ..Site::of(name) });
+    }
+    let rollouts: Vec<Rollout> = sites.iter().map(at_full).collect();
+    let bed = Setup::of(&[])?.with_sites(sites).start_with(&rollouts).await?;
+    let status = async |name: &str, act: &str| -> Result<u16> {
+        Ok(bed.client.send(&Ask::get(&host(name), "/").act(act)).await?.status)
+    };
+    assert_eq!(status("silent", "hang").await?, 504);
+    assert_eq!(status("silenced", "stall").await?, 200);
+    assert_eq!(status("longest", "stall").await?, 200);
+    assert_eq!(status("too-long", "hang").await?, 504);
+    let half = format!(
+        "POST / HTTP/1.1\r\nhost: {}\r\ncontent-length: 10\r\nx-act: hang\r\n\r\nhalf",
+        host("unfinished")
+    );
+    let answer = bed.client.raw(half.as_bytes()).await?;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let expected = [
+        ("silent", failed(1, 1)),
+        ("silenced", failed(1, 1)),
+        // At the end of a route's `max_stream_duration` Envoy raises no flag: an answer that had begun has had its time,
+        // one that had not is Envoy's 504.
+        ("longest", fine(1)),
+        ("too-long", failed(1, 0)),
+        ("unfinished", fine(1)),
+    ];
+    all_as_expected(&bed, &expected).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn injected_faults_are_no_versions_fault() -> Result<()> {
+    let names = ["aborted", "delayed", "both"];
+    let mut setup = Setup::of(&names)?;
+    setup.chain = Chain::DiscoveredThen(faults());
+    let rollouts = names.map(|name| rollout(name, 100));
+    let bed = setup.start_with(&rollouts).await?;
+    let delayed = |name| Ask::get(&host(name), "/").header("x-envoy-fault-delay-request", "120");
+    for _ in 0..3 {
+        let aborted = Ask::get(&host("aborted"), "/").header("x-envoy-fault-abort-request", "503");
+        assert_eq!(bed.client.send(&aborted).await?.status, 503);
+        assert_eq!(bed.client.send(&delayed("delayed")).await?.status, 200);
+        assert_eq!(bed.client.send(&delayed("both").act("status 500")).await?.status, 500);
+    }
+    // One that is counted, and after the aborted ones.
+    bed.client.send(&Ask::get(&host("aborted"), "/")).await?;
+    let expected = [
+        ("aborted", fine(1)),
+        ("delayed", Sum { timed: 0, ..fine(3) }),
+        ("both", Sum { timed: 0, ..failed(3, 0) }),
+    ];
+    all_as_expected(&bed, &expected).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
