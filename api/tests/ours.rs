@@ -40,7 +40,8 @@ fn steps_are_weights_and_pauses() {
 #[test]
 fn evidence_is_left_to_the_verdicts_defaults_or_set() {
     let plan = plan_of(&file("stepWeights: [5]", ""));
-    assert_eq!(plan.evidence, Evidence::default());
+    let default = Evidence { gate: AdvanceGate::Traffic, ..Evidence::default() };
+    assert_eq!(plan.evidence, default);
     let slow = plan_of(&file("stepWeights: [5]\ninterval: 1h", ""));
     assert_eq!(slow.evidence.dwell_max, Duration::from_hours(3));
     let plan = plan_of(&file(

@@ -37,7 +37,7 @@ pub struct Evidence {
     /// What the service promises.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
-    /// What an advance needs beside its interval and the checks; `pass` with objectives, else `checks`.
+    /// What an advance needs beside its interval and the checks; `pass` with objectives, else `traffic`; `checks` for a `flagger.app` Canary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// The longest time at one weight; 10m, or three intervals if they take longer.
@@ -89,7 +89,9 @@ pub enum Mode {
 pub enum Gate {
     /// Nothing more.
     Checks,
-    /// Evidence that every objective is met.
+    /// Requests that the canary has served at this weight.
+    Traffic,
+    /// As `traffic`, and evidence that every objective is met.
     Pass,
 }
 

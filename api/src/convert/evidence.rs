@@ -12,25 +12,31 @@ use crate::canary::{
     Evidence, Gate, LatencyObjective, Mode, Objectives, OnInconclusive, Quarantine,
 };
 use crate::field::Field;
-use crate::{Problems, show_duration};
+use crate::{Group, Problems, show_duration};
 
 /// Intervals that the longest dwell leaves time for, unless its author says otherwise.
 const DWELL_INTERVALS: u32 = 3;
 
-/// The verdict's settings; `interval` is the least time at each weight.
+/// The verdict's settings; `interval` is the least time at each weight. A `flagger.app` Canary advances as Flagger
+/// would, on its checks alone; of ours, nobody wants an untried version promoted.
 pub(super) fn evidence(
     given: Option<&Evidence>,
+    group: Group,
     interval: Duration,
     field: &Field,
     problems: &mut Problems,
 ) -> Judged {
     let default = Judged::default();
     let dwell_max = default.dwell_max.max(interval.saturating_mul(DWELL_INTERVALS));
-    let default = Judged { dwell_max, ..default };
+    let gate_default = match group {
+        Group::Flagger => AdvanceGate::Checks,
+        Group::Serin => AdvanceGate::Traffic,
+    };
+    let default = Judged { dwell_max, gate: gate_default, ..default };
     let Some(given) = given else { return default };
     let objectives = objectives(given.objectives.as_ref(), &field.at("objectives"), problems);
     let judged = Judged {
-        gate: gate(given.gate, &objectives, &field.at("gate"), problems),
+        gate: gate(given.gate, gate_default, &objectives, &field.at("gate"), problems),
         objectives,
         mode: given.mode.map_or(default.mode, mode),
         on_inconclusive: given.on_inconclusive.map_or(default.on_inconclusive, then),
@@ -129,6 +135,7 @@ fn fraction(percent: f64) -> f64 {
 
 fn gate(
     given: Option<Gate>,
+    default: AdvanceGate,
     objectives: &[Objective],
     field: &Field,
     problems: &mut Problems,
@@ -139,7 +146,8 @@ fn gate(
             AdvanceGate::Pass
         }
         Some(Gate::Checks) => AdvanceGate::Checks,
-        None if objectives.is_empty() => AdvanceGate::Checks,
+        Some(Gate::Traffic) => AdvanceGate::Traffic,
+        None if objectives.is_empty() => default,
         Some(Gate::Pass) | None => AdvanceGate::Pass,
     }
 }

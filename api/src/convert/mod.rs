@@ -34,7 +34,7 @@ pub fn plan(canary: &Canary, templates: &[MetricTemplate]) -> Result<Plan, Probl
     let checks = checks::checks(canary, templates, it);
     let interval = schedule::interval(analysis.interval.as_deref(), group, it);
     let given = analysis.evidence.as_ref();
-    let evidence = evidence::evidence(given, interval, &field.at("evidence"), it);
+    let evidence = evidence::evidence(given, group, interval, &field.at("evidence"), it);
     let plan = Plan {
         name: canary.apex().to_owned(),
         namespace: canary.namespace().to_owned(),

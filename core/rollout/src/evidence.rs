@@ -15,9 +15,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serin_stats::{Counts, Interval, odds_ratio_interval, proportion_interval};
 
+use crate::VerdictState;
 use crate::clock::since;
 use crate::fingerprint::fingerprint;
-use crate::{Action, Answer, Leading, Plan, Run, Sample, Seen, Verdict, VerdictState};
+use crate::{Action, Answer, Evidence, Leading, Plan, Routing, Run, Sample, Seen, Verdict};
 use objective::{Breach, Goals};
 use process::{Metric, Processes, pairs};
 use strata::Consumed;
@@ -28,6 +29,8 @@ const BLOCK_S: u64 = 10;
 const BLOCK_ONE_POD_S: u64 = 30;
 /// Generations behind an odds ratio: the latest, for it is dear.
 const ODDS_GENERATIONS: usize = 16;
+/// The breaker's word for machines. It cuts the weight, and convicts nobody.
+pub(crate) const CATASTROPHE: &str = "Catastrophe";
 /// What is no evidence needs no test: half of twenty requests within five seconds, while primary is well.
 const BREAKER_MIN: u64 = 20;
 /// The interval that people read.
@@ -87,7 +90,7 @@ pub(crate) struct Conclusion {
 impl Ledger {
     /// Takes what is new in the run's traffic.
     pub(crate) fn observe(&mut self, plan: &Plan, run: &Run, seen: &Seen, now: Timestamp) {
-        let tests = fingerprint(&(&plan.evidence, &plan.routing));
+        let tests = fingerprint(&shape(plan));
         if self.run != run.id {
             let answers = std::mem::take(&mut self.answers);
             *self = Self { run: run.id.clone(), answers, ..Self::default() };
@@ -128,15 +131,17 @@ impl Ledger {
         if self.processes.ln_e_capped() >= -evidence.alpha_rollback.ln() && blocks >= 2 {
             return Finding::Guilty(reason);
         }
-        match self.goals.breach(evidence) {
-            Breach::Canary => return Finding::Guilty("Objective"),
-            Breach::Environment => return Finding::Environment,
-            Breach::None => {}
+        let breach = self.goals.breach(evidence);
+        if breach == Breach::Canary {
+            return Finding::Guilty("Objective");
         }
         if self.processes.ln_e() >= -evidence.alpha_quarantine.ln() {
             return Finding::Suspect(reason);
         }
-        if self.catastrophe(now) { Finding::Suspect("Catastrophe") } else { Finding::Nothing }
+        if self.is_catastrophe(now) {
+            return Finding::Suspect(CATASTROPHE);
+        }
+        if breach == Breach::Environment { Finding::Environment } else { Finding::Nothing }
     }
 
     /// ln `E_fail`.
@@ -218,7 +223,7 @@ impl Ledger {
     }
 
     /// Half of the canary's requests fail, primary's do not: no test need wait.
-    fn catastrophe(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_catastrophe(&self, now: Timestamp) -> bool {
         let Some(lately) = self.window.lately(now) else { return false };
         let rate = |counts: Counts| counts.rate().unwrap_or(0.0);
         lately.canary.exposed >= BREAKER_MIN
@@ -259,6 +264,15 @@ impl Ledger {
             }
         }
     }
+}
+
+/// What shapes the tests: an edit of anything else must not cost the evidence.
+fn shape(plan: &Plan) -> impl std::fmt::Debug + '_ {
+    let Evidence { guard, error_floor, latency_floor, alpha_rollback, block, objectives, .. } =
+        &plan.evidence;
+    let Routing { edges_ms, routes, retries, .. } = &plan.routing;
+    let limits = (guard, error_floor, latency_floor, alpha_rollback, block);
+    (limits, objectives, edges_ms, routes, retries)
 }
 
 fn total(pairs: &[(Counts, Counts)]) -> (Counts, Counts) {

@@ -190,7 +190,9 @@ pub enum AdvanceGate {
     /// Nothing more.
     #[default]
     Checks,
-    /// Pass evidence for every objective.
+    /// Requests that the canary has served at this weight, and proxies that report.
+    Traffic,
+    /// As `Traffic`, and Pass evidence for every objective.
     Pass,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serin_route::Assignment;
 use serin_stats::Counts;
 
-use super::strata::{Strata, Tally};
+use super::strata::{Strata, Stratum, Tally};
 use crate::clock::since;
 
 /// Samples kept: one each second for a check over one minute, fewer for longer ones.
@@ -23,9 +23,29 @@ const PERIOD: Duration = Duration::from_secs(1);
 struct Totals {
     /// The canary's traffic, however it was assigned.
     canary: Tally,
-    /// Requests that were drawn, by key or alone.
-    drawn_canary: Counts,
-    drawn_primary: Counts,
+    /// Requests of both tracks that were drawn, by key or alone.
+    drawn: u64,
+    /// Units that were drawn: requests without a key, and users. One user's requests are no more than one user.
+    units_canary: Counts,
+    units_primary: Counts,
+}
+
+impl Totals {
+    fn take(&mut self, stratum: &Stratum) {
+        self.canary.add(&stratum.canary);
+        let (canary, primary) = (stratum.canary.errors(), stratum.primary.errors());
+        if matches!(stratum.assignment, Assignment::Weight | Assignment::Sticky) {
+            self.drawn = self.drawn.saturating_add(canary.plus(primary).exposed);
+        }
+        if stratum.assignment == Assignment::Weight {
+            self.take_units(canary, primary);
+        }
+    }
+
+    fn take_units(&mut self, canary: Counts, primary: Counts) {
+        self.units_canary = self.units_canary.plus(canary);
+        self.units_primary = self.units_primary.plus(primary);
+    }
 }
 
 /// Samples of the totals.
@@ -35,10 +55,12 @@ pub(crate) struct Window {
     samples: VecDeque<(Timestamp, Totals)>,
 }
 
-/// Requests drawn during the last seconds.
+/// What was drawn during the last seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Lately {
+    /// Units, not requests.
     pub(crate) canary: Counts,
+    /// Units, not requests.
     pub(crate) primary: Counts,
     /// Requests per second, both tracks.
     pub(crate) rate: f64,
@@ -47,13 +69,9 @@ pub(crate) struct Lately {
 impl Window {
     /// Takes new counts.
     pub(crate) fn add(&mut self, fresh: &[Strata], now: Timestamp) {
-        for stratum in fresh.iter().flat_map(|strata| &strata.parts) {
-            self.totals.canary.add(&stratum.canary);
-            if matches!(stratum.assignment, Assignment::Weight | Assignment::Sticky) {
-                let Totals { drawn_canary, drawn_primary, .. } = &mut self.totals;
-                *drawn_canary = drawn_canary.plus(stratum.canary.errors());
-                *drawn_primary = drawn_primary.plus(stratum.primary.errors());
-            }
+        for strata in fresh {
+            strata.parts.iter().for_each(|stratum| self.totals.take(stratum));
+            self.totals.take_units(strata.users.canary, strata.users.primary);
         }
         if !fresh.is_empty() && self.samples.is_empty() {
             let period = SignedDuration::try_from(PERIOD).unwrap_or_default();
@@ -116,10 +134,10 @@ impl Window {
             let bad = now.bad.saturating_sub(then.bad);
             Counts::new(now.exposed.saturating_sub(then.exposed), bad)
         };
-        let canary = less(self.totals.drawn_canary, then.drawn_canary);
-        let primary = less(self.totals.drawn_primary, then.drawn_primary);
+        let canary = less(self.totals.units_canary, then.units_canary);
+        let primary = less(self.totals.units_primary, then.units_primary);
         let seconds = since(at, now).max(PERIOD).as_secs_f64();
-        let rate = canary.plus(primary).exposed as f64 / seconds;
+        let rate = self.totals.drawn.saturating_sub(then.drawn) as f64 / seconds;
         Some(Lately { canary, primary, rate })
     }
 

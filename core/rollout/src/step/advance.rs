@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use serin_route::Weight;
+use serin_route::{Track, Weight};
 
 use super::Turn;
 use super::gate::Gate;
 use super::rollback::Ending;
 use crate::clock::since;
 use crate::evidence::Finding;
-use crate::{Action, AdvanceGate, Dwell, HookKind, NoticeKind, OnInconclusive, Phase, RoundResult};
+use crate::{
+    Action, AdvanceGate, Dwell, GenerationTraffic, HookKind, NoticeKind, OnInconclusive, Phase,
+    RoundResult,
+};
 use crate::{Run, Schedule, ScheduleStep, VerdictState};
 
 impl Turn<'_> {
@@ -160,19 +163,38 @@ impl Turn<'_> {
         if finding == Finding::Environment {
             self.wait("Environment", "primary to keep its objectives too");
         }
-        if self.plan.evidence.gate == AdvanceGate::Pass {
-            if self.seen.traffic.heard == 0 {
-                self.wait("NoReports", "the proxies to report");
-            }
-            for words in self.ledger.unproven(self.plan) {
-                self.wait("NoEvidence", words);
-            }
-        }
+        self.await_gate(run);
         if self.waits.len() == waits_before {
             return true;
         }
         let inconclusive = matches!(run.round_result, RoundResult::Passed | RoundResult::NoData);
         inconclusive && self.has_overstayed(run, least)
+    }
+
+    /// What the plan wants to see beside the checks.
+    fn await_gate(&mut self, run: &Run) {
+        let gate = self.plan.evidence.gate;
+        if gate == AdvanceGate::Checks || run.weight == Weight::ZERO {
+            return;
+        }
+        if self.seen.traffic.heard == 0 {
+            self.wait("NoReports", "the proxies to report");
+        }
+        if !self.has_served(run) {
+            self.wait("NoTraffic", "a request that the canary serves at this weight");
+        }
+        if gate == AdvanceGate::Pass {
+            for words in self.ledger.unproven(self.plan) {
+                self.wait("NoEvidence", words);
+            }
+        }
+    }
+
+    fn has_served(&self, run: &Run) -> bool {
+        let now = |it: &&GenerationTraffic| it.generation == run.generation;
+        let in_force = self.seen.traffic.generations.iter().filter(now);
+        let mut cells = in_force.flat_map(|generation| &generation.cells);
+        cells.any(|cell| cell.track == Track::Canary && cell.requests > 0)
     }
 
     /// The longest dwell is over, twice: what then? True if the release goes on all the same.

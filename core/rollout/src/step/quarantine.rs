@@ -7,7 +7,7 @@ use serin_route::Weight;
 use super::Turn;
 use super::rollback::Ending;
 use crate::clock::since;
-use crate::evidence::Finding;
+use crate::evidence::{CATASTROPHE, Finding};
 use crate::{Action, Dwell, NoticeKind, OnInconclusive, Quarantine, QuarantineWeight, Run};
 use crate::{Stage, VerdictState};
 
@@ -27,7 +27,7 @@ impl Turn<'_> {
     pub(super) fn weigh(&mut self, run: &mut Run, finding: Finding) {
         match (run.quarantine.take(), finding) {
             (Some(quarantine), _) => self.watch(run, quarantine),
-            (None, Finding::Suspect(reason)) if run.quarantined_before => {
+            (None, Finding::Suspect(reason)) if run.quarantined_before && reason != CATASTROPHE => {
                 self.roll_back(run, Ending::evidence(reason));
             }
             (None, Finding::Suspect(reason)) if run.stage == Stage::Analysing => {
@@ -85,7 +85,10 @@ impl Turn<'_> {
         let policy = self.plan.evidence.on_inconclusive;
         let suspect = self.is_suspect();
         // Lost evidence is no good evidence: a controller that died must not let a suspect go.
-        let clear = ln_e < 0.0 && self.ledger.reaches(quarantine.since);
+        let clear = ln_e < 0.0
+            && !run.quarantined_before
+            && self.ledger.reaches(quarantine.since)
+            && !self.ledger.is_catastrophe(self.now);
         if clear || (stale && policy == OnInconclusive::Promote && !suspect) {
             return self.release(run, quarantine);
         }

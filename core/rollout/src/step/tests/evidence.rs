@@ -267,3 +267,54 @@ fn evidence_that_was_lost_lets_no_suspect_go() {
     assert!(drill.run().quarantine.is_none() && drill.run().quarantined_before);
     assert_eq!(drill.percent(), 10);
 }
+
+#[test]
+fn ours_wait_for_traffic_and_reports() {
+    let mut untried = plan();
+    untried.evidence.gate = AdvanceGate::Traffic;
+    let mut silent = Drill::new(untried.clone());
+    silent.rate = 0;
+    silent.pass(60);
+    assert_eq!((silent.status.phase, silent.percent()), (Phase::Progressing, 10));
+    let text = &silent.last.as_ref().unwrap().verdict.as_ref().unwrap().text;
+    assert!(text.contains("a request that the canary serves"), "{text}");
+    silent.rate = 1;
+    silent.pass(30);
+    assert_eq!(silent.status.phase, Phase::Succeeded);
+    let mut unheard = Drill::new(untried);
+    unheard.heard = 0;
+    unheard.pass(60);
+    assert_eq!((unheard.status.phase, unheard.percent()), (Phase::Progressing, 10));
+}
+
+#[test]
+fn an_edit_of_what_no_test_counts_keeps_the_evidence() {
+    let mut drill = Drill::new(plan());
+    drill.failing = (30, 0);
+    for second in 0..20 {
+        drill.plan.evidence.dwell_max = std::time::Duration::from_secs(600 + second);
+        drill.pass(1);
+    }
+    assert_eq!(drill.status.phase, Phase::Failed);
+}
+
+#[test]
+fn one_users_requests_trip_no_breaker() {
+    let mut drill = Drill::new(plan());
+    drill.failing = (100, 0);
+    drill.shape = |cell| cell.assignment = Assignment::Sticky;
+    drill.pass(60);
+    assert!(drill.told(NoticeKind::Quarantined).is_empty());
+    assert_eq!(drill.status.phase, Phase::Succeeded);
+}
+
+#[test]
+fn what_primary_shares_does_not_hide_that_the_canary_is_worse() {
+    let mut strict = plan();
+    strict.evidence.objectives = vec![Objective::ErrorRate(0.01)];
+    let mut drill = Drill::new(strict);
+    drill.failing = (40, 8);
+    drill.until(|drill| !drill.told(NoticeKind::Quarantined).is_empty());
+    drill.until(|drill| drill.status.phase == Phase::Failed);
+    assert_ne!(drill.run().verdict.as_ref().unwrap().reason, "Objective");
+}
