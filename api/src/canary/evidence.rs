@@ -37,7 +37,8 @@ pub struct Evidence {
     /// What the service promises.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objectives: Option<Objectives>,
-    /// What an advance needs beside its interval and the checks; `pass` with objectives, else `traffic`; `checks` for a `flagger.app` Canary.
+    /// What an advance needs beside its interval and the checks; `pass` with objectives, else `traffic`;
+    /// `checks` for a `flagger.app` Canary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// The longest time at one weight; 10m, or three intervals if they take longer.
