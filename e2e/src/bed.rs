@@ -11,7 +11,7 @@ use crate::{
     envoy::Envoy,
     eventually, given,
     receiver::Receiver,
-    table,
+    table::{self, RECEIVER_CLUSTER},
     totals::Totals,
     upstream::Upstream,
     xds::{Chain, Files, Plugin, Site},
@@ -100,12 +100,13 @@ impl Setup {
             files.endpoints(&canary, &[both.canary.address()])?;
             tracks.insert(site.name.clone(), both);
         }
+        files.endpoints(RECEIVER_CLUSTER, &[receiver.address()])?;
         files.routes(&self.sites)?;
         if let Some(plugin) = &self.plugin {
             files.plugin(plugin)?;
         }
         files.listener(&self.chain)?;
-        let bootstrap = files.bootstrap(&self.sites, receiver.address())?;
+        let bootstrap = files.bootstrap(&self.sites)?;
         let mut envoy = Envoy::start(directory.path(), &bootstrap, self.concurrency).await?;
         let client = Client::new(envoy.listening().await?);
         let vms = self.concurrency as usize + 1;

@@ -185,19 +185,14 @@ impl Files {
     }
 
     /// The bootstrap, which names all clusters.
-    pub fn bootstrap(&self, sites: &[Site], receiver: SocketAddr) -> Result<PathBuf> {
+    pub fn bootstrap(&self, sites: &[Site]) -> Result<PathBuf> {
         let mut clusters: Vec<Value> = Vec::new();
         for site in sites {
             for track in ["primary", "canary"] {
                 clusters.push(self.cluster(&site.cluster(track)));
             }
         }
-        clusters.push(json!({
-            "name": RECEIVER_CLUSTER,
-            "type": "STATIC",
-            "connect_timeout": "1s",
-            "load_assignment": assignment(RECEIVER_CLUSTER, &[receiver]),
-        }));
+        clusters.push(self.cluster(RECEIVER_CLUSTER));
         self.write(
             "bootstrap.json",
             &json!({

@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use serin_e2e::{
-    bed::Setup,
+    bed::{Bed, Setup},
     client::Ask,
     eventually,
     load::{self, Steady, answers},
     receiver::Manner,
-    table::{PERIOD_MS, SCOPE, by_user, host, rollout, when},
+    table::{PERIOD_MS, RECEIVER_CLUSTER, SCOPE, by_user, host, rollout, when},
     totals::Totals,
     upstream::Act,
 };
@@ -175,6 +175,33 @@ async fn a_receiver_that_was_gone_learns_everything_once() -> Result<()> {
     assert_eq!((sum.failures, sum.timed), (split.errors, split.total()));
     assert_eq!(totals.track("shop-1", Track::Canary).requests, split.canary);
     Ok(())
+}
+
+/// Envoy refuses such a call at once, and answers it nevertheless as soon as the filter has returned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_without_endpoints_does_no_harm() -> Result<()> {
+    let bed = Setup::of(&["shop"])?.start_with(&[rollout("shop", 30)]).await?;
+    let boots = boots(&bed);
+    bed.files.endpoints(RECEIVER_CLUSTER, &[])?;
+    tokio::time::sleep(periods(2)).await;
+    let before = bed.receiver.received().len();
+    let split = load::send_all(&bed.client, 200, |_| ask()).await?;
+    tokio::time::sleep(periods(6)).await;
+    assert_eq!(bed.receiver.received().len(), before, "nobody can reach it");
+    let refused = format!("cluster.{RECEIVER_CLUSTER}.upstream_cx_none_healthy");
+    assert!(bed.envoy.stat(&refused).await? > Some(0), "and Envoy says so at once");
+    assert!(split.canary > 0, "the filter steers nevertheless");
+    bed.files.endpoints(RECEIVER_CLUSTER, &[bed.receiver.address()])?;
+    let totals = bed
+        .settled("every request once", |totals| totals.all("shop-1").requests == split.total())
+        .await?;
+    assert_eq!(totals.track("shop-1", Track::Canary).requests, split.canary);
+    assert_eq!(self::boots(&bed), boots, "no filter was lost and replaced");
+    Ok(())
+}
+
+fn boots(bed: &Bed) -> BTreeSet<String> {
+    bed.receiver.received().into_iter().map(|it| it.report.boot).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
