@@ -4,9 +4,10 @@
 //! track and `tag` the namespace. A value may not contain a dot, save `tag`, which ends with `;.`. Envoy never
 //! forgets a statistic, so they are bounded, and named by nothing that a run or a request brings along.
 
+use proxy_wasm::types::MetricType;
 use serin_route::{Delta, Track};
 
-use crate::host::{self, Metric};
+use crate::host;
 
 /// Rollouts' tracks with statistics of their own; those beyond share one rollout's.
 const TRACKS_MAX: usize = 1_024;
@@ -71,7 +72,7 @@ impl Metrics {
         let stat = event.stat();
         if let Some((_, id)) = self.events.iter().find(|(known, _)| *known == stat) {
             host::increment(*id, 1);
-        } else if let Some(id) = host::define(Metric::Counter, &format!("{PREFIX}.{stat}")) {
+        } else if let Some(id) = host::define(MetricType::Counter, &format!("{PREFIX}.{stat}")) {
             host::increment(id, 1);
             self.events.push((stat, id));
         }
@@ -81,7 +82,7 @@ impl Metrics {
     pub(crate) fn rejected(scope: &str, rejected: bool) {
         let scope = if scope.is_empty() { "unknown" } else { scope };
         let name = format!("{PREFIX}.tag.{};.serin_config_rejected", label(scope));
-        if let Some(gauge) = host::define(Metric::Gauge, &name) {
+        if let Some(gauge) = host::define(MetricType::Gauge, &name) {
             host::record(gauge, u64::from(rejected));
         }
     }
@@ -96,7 +97,8 @@ impl Requests {
         };
         let labels =
             format!("cache.{}.component.{component}.tag.{};", label(name), label(namespace));
-        let counter = |stat| host::define(Metric::Counter, &format!("{PREFIX}.{labels}.{stat}"));
+        let counter =
+            |stat| host::define(MetricType::Counter, &format!("{PREFIX}.{labels}.{stat}"));
         Some(Self {
             name: name.to_owned(),
             namespace: namespace.to_owned(),

@@ -1,5 +1,7 @@
 //! When to report, and what became of the last report. One is on its way at a time.
 
+use std::time::Duration;
+
 use serin_route::{Report, Reports, VERSION};
 
 use crate::host::{self, Call};
@@ -172,6 +174,6 @@ fn dispatch(report: &Report, to: &Reports, timeout_ms: u32) -> Option<u32> {
         cluster: &to.cluster,
         headers: &headers,
         body: &report.to_json(),
-        timeout_ms,
+        timeout: Duration::from_millis(timeout_ms.into()),
     })
 }

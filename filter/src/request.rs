@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use proxy_wasm::types::MapType;
 use serin_route::Request;
 
-use crate::host::{self, Map};
+use crate::host;
 
 /// The headers of the request at hand.
 pub(crate) struct Headers<'n> {
@@ -22,7 +23,7 @@ impl<'n> Headers<'n> {
 
 impl Request for Headers<'_> {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let fetch = || host::header(Map::Request, name);
+        let fetch = || host::header(MapType::HttpRequestHeaders, name);
         let place = self.needs.iter().position(|needed| needed == name);
         match place.and_then(|place| self.fetched.get(place)) {
             Some(cell) => cell.get_or_init(fetch).as_deref().map(Cow::Borrowed),

@@ -1,6 +1,8 @@
 //! The root context: one for each configuration. It loads the table and, while it is its scope's newest, reports.
 
-use crate::host::{self, Map};
+use proxy_wasm::types::MapType;
+
+use crate::host;
 use crate::metrics::Event;
 use crate::reporter::report;
 use crate::scope::Scope;
@@ -52,7 +54,7 @@ impl Root {
     /// Takes the answer to a report.
     pub(crate) fn answer(&mut self, token: u32) -> Option<()> {
         let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
-        let status = host::header(Map::CallResponse, ":status");
+        let status = host::header(MapType::HttpCallResponseHeaders, ":status");
         let delivered = status.as_deref() == Some(b"200");
         let sequence = scope.reporter.answered(token, delivered)?;
         if delivered {

@@ -5,12 +5,13 @@
 
 use std::rc::Rc;
 
+use proxy_wasm::types::MapType;
 use serin_route::{
     Assignment, Closing, Decision, Ending, Kind, Opening, Outcome, Place, Rollout, Router, Scheme,
     Secure, Side, TRACK_HEADER, Ticket, Track, set_cookie,
 };
 
-use crate::host::{self, Map};
+use crate::host;
 use crate::request::Headers;
 use crate::scope::Scope;
 use crate::vm::SharedScope;
@@ -104,10 +105,10 @@ impl Stream {
     /// answer's `upgrade` header tells.
     pub(crate) fn answer(&mut self, is_whole: bool) -> Option<()> {
         if let Some(cookie) = self.cookie.take() {
-            host::add_header(Map::Response, "set-cookie", &cookie);
+            host::add_header(MapType::HttpResponseHeaders, "set-cookie", &cookie);
         }
         let in_flight = self.in_flight.as_ref().filter(|_| !is_whole)?;
-        host::header(Map::Response, "upgrade")?;
+        host::header(MapType::HttpResponseHeaders, "upgrade")?;
         let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
         scope.tally.upgrade(&in_flight.ticket);
         Some(())
@@ -181,10 +182,10 @@ fn steer(
     let settings = router.rollout(rollout)?;
     match (decision.track, kind) {
         (Track::Canary, Kind::Primary) => {
-            host::set_header(Map::Request, TRACK_HEADER, &settings.nonce);
+            host::set_header(MapType::HttpRequestHeaders, TRACK_HEADER, &settings.nonce);
         }
         (Track::Primary, Kind::Canary) => {
-            host::remove_header(Map::Request, TRACK_HEADER);
+            host::remove_header(MapType::HttpRequestHeaders, TRACK_HEADER);
         }
         _ => {}
     }
@@ -221,13 +222,14 @@ fn ending(rollout: &Rollout) -> Ending {
     let flags = host::number("response\0flags").unwrap_or(0);
     // Only an answer of 200 carries a gRPC status, and an answer without messages carries it among its headers.
     let grpc = if rollout.grpc && code == Some(200) {
-        grpc_status(Map::ResponseTrailers).or_else(|| grpc_status(Map::Response))
+        grpc_status(MapType::HttpResponseTrailers)
+            .or_else(|| grpc_status(MapType::HttpResponseHeaders))
     } else {
         None
     };
     Ending { code, flags, grpc }
 }
 
-fn grpc_status(map: Map) -> Option<u32> {
+fn grpc_status(map: MapType) -> Option<u32> {
     std::str::from_utf8(&host::header(map, "grpc-status")?).ok()?.parse().ok()
 }

@@ -10,7 +10,9 @@ mod world;
 
 use std::path::PathBuf;
 
-use wasmi::{Engine, Linker, Memory, Module, Store, TypedFunc, WasmParams, WasmResults};
+use wasmi::{
+    Engine, ExternType, Linker, Memory, Module, Store, TypedFunc, WasmParams, WasmResults,
+};
 
 pub use envoy::{Answer, Exchange, Passed, Routes};
 pub use world::{Call, Hostcall, World};
@@ -63,13 +65,13 @@ impl Host {
         let mut store = Store::new(&self.engine, World::new(seed));
         let mut linker = Linker::new(&self.engine);
         functions::define(&mut linker).expect("no function is defined twice");
+        self.refuse_others(&mut linker);
         let instance = linker
             .instantiate_and_start(&mut store, &self.module)
             .expect("the module asks for nothing that is not here");
         let memory = instance.get_memory(&store, "memory").expect("the module exports its memory");
-        let allocate = instance
-            .get_typed_func(&store, "proxy_on_memory_allocate")
-            .expect("the module exports an allocator");
+        let allocate =
+            instance.get_typed_func(&store, "malloc").expect("the module exports an allocator");
         store.data_mut().attach(memory, allocate);
         let callbacks = Callbacks {
             context_create: callback(instance, &store, "proxy_on_context_create"),
@@ -81,7 +83,22 @@ impl Host {
             delete: callback(instance, &store, "proxy_on_delete"),
             http_call_response: callback(instance, &store, "proxy_on_http_call_response"),
         };
+        let initialize: TypedFunc<(), ()> = callback(instance, &store, "_initialize");
+        initialize.call(&mut store, ()).expect("the module never traps");
         Vm { store, memory, callbacks, next: 0 }
+    }
+
+    /// What else the module imports, the SDK does, for functions that this filter has no use for: a call is a fault.
+    fn refuse_others(&self, linker: &mut Linker<World>) {
+        for import in self.module.imports() {
+            let ExternType::Func(ty) = import.ty() else { continue };
+            let name = import.name().to_owned();
+            let refuse = move |_: wasmi::Caller<'_, World>, _: &[_], _: &mut [_]| {
+                Err(wasmi::Error::new(format!("{name} is called, and nothing wants it")))
+            };
+            // Defined already is as good.
+            drop(linker.func_new(import.module(), import.name(), ty.clone(), refuse));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The module: built for wasm32, stripped, checked, left in dist/.
 
 mod module;
+mod reach;
 mod source;
 mod standard;
 

@@ -35,6 +35,14 @@ pub(super) fn define(linker: &mut Linker<World>) -> Result<(), wasmi::errors::Li
         OK
     };
     linker.func_wrap("env", "proxy_set_tick_period_milliseconds", set_tick)?;
+    let set_context = |mut host: Host<'_>, id: u32| {
+        if !host.data().knows(id) {
+            return BAD_ARGUMENT;
+        }
+        host.data_mut().current = id;
+        OK
+    };
+    linker.func_wrap("env", "proxy_set_effective_context", set_context)?;
     linker.func_wrap("env", "proxy_http_call", http_call)?;
     let random = |mut host: Host<'_>, at: u32, size: u32| {
         let bytes: Vec<u8> = (0..size).map(|_| host.data_mut().random_byte()).collect();

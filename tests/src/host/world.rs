@@ -120,6 +120,10 @@ impl World {
         self.memory.expect("the instance is attached before it runs")
     }
 
+    pub(super) fn knows(&self, id: u32) -> bool {
+        self.roots.contains_key(&id) || self.streams.contains_key(&id)
+    }
+
     pub(super) fn add_root(&mut self, id: u32, plugin: &str, configuration: &[u8]) {
         let (plugin, configuration) = (plugin.to_owned(), configuration.to_vec());
         self.roots.insert(id, Root { plugin, configuration, tick_ms: 0 });

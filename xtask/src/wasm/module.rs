@@ -1,8 +1,10 @@
 //! A wasm module as Envoy sees it: what it imports and exports; and what of it nobody needs.
 
 use anyhow::{Context, Result, bail};
-use wasm_encoder::{ExportKind, ExportSection, RawSection};
+use wasm_encoder::{CodeSection, ExportKind, ExportSection, Function, RawSection};
 use wasmparser::{CompositeInnerType, Export, ExternalKind, FuncType, Parser, Payload, TypeRef};
+
+use super::reach::entered;
 
 /// A module's sections.
 pub(super) struct Module<'m> {
@@ -50,15 +52,24 @@ impl<'m> Module<'m> {
         }))
     }
 
-    /// The module without custom sections (names, producers, features) and without exports that are not to be kept:
-    /// the linker exports its own globals, too.
+    /// The module without custom sections (names, producers, features), without exports that are not to be kept (the
+    /// linker exports its own globals, too), and without the code that only those led to. Such a function keeps its
+    /// place, for every call counts them, and traps.
     pub(super) fn stripped(&self, keep: &[&str]) -> Result<Vec<u8>> {
         let mut stripped = wasm_encoder::Module::new();
         for payload in Parser::new(0).parse_all(self.bytes) {
             let payload = payload?;
-            if matches!(payload, Payload::ExportSection(_)) {
-                stripped.section(&self.kept(keep)?);
-                continue;
+            match &payload {
+                Payload::ExportSection(_) => {
+                    stripped.section(&self.kept(keep)?);
+                    continue;
+                }
+                Payload::CodeSectionStart { .. } => {
+                    stripped.section(&self.code(keep)?);
+                    continue;
+                }
+                Payload::CodeSectionEntry(_) => continue,
+                _ => {}
             }
             // Custom sections have id 0, and what is no section has none.
             let section = payload.as_section().filter(|(id, _)| *id != 0);
@@ -81,6 +92,24 @@ impl<'m> Module<'m> {
                 kind => bail!("export {} is a {kind:?}, which no host asks for", export.name),
             };
             section.export(export.name, kind, export.index);
+        }
+        Ok(section)
+    }
+
+    fn code(&self, keep: &[&str]) -> Result<CodeSection> {
+        let entered = entered(self.bytes, keep)?;
+        let mut trap = Function::new([]);
+        trap.instructions().unreachable().end();
+        let mut section = CodeSection::new();
+        let mut function = u32::try_from(self.imports.len())?;
+        for payload in Parser::new(0).parse_all(self.bytes) {
+            let Payload::CodeSectionEntry(body) = payload? else { continue };
+            if entered.contains(&function) {
+                section.raw(body.as_bytes());
+            } else {
+                section.function(&trap);
+            }
+            function += 1;
         }
         Ok(section)
     }
@@ -167,7 +196,7 @@ mod tests {
         let mut module = w::Module::new();
         module.section(&types).section(&imports).section(&functions).section(&memories);
         module.section(&exports).section(&code);
-        module.section(&w::CustomSection { name: "name".into(), data: (&[1, 2, 3]).into() });
+        module.section(&w::CustomSection { name: "other".into(), data: (&[1, 2, 3]).into() });
         module.finish()
     }
 
