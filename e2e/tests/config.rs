@@ -75,6 +75,45 @@ async fn a_bad_table_keeps_the_last_good_one_and_says_so() -> Result<()> {
     Ok(())
 }
 
+/// A request in flight keeps a configuration's root context alive, so Envoy makes no new one when it comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_comes_back_while_its_request_lasts_is_in_force_again() -> Result<()> {
+    let mut setup = Setup::of(&["shop"])?;
+    setup.concurrency = 1;
+    let mut bed = setup.start_with(&[shop(1, 0)]).await?;
+    let client = bed.client.clone();
+    let slow = tokio::spawn(async move { client.send(&ask().act("slow 9000")).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for bad in [false, true] {
+        if bad {
+            bed.push_text("{")?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        } else {
+            bed.apply(&[shop(2, 100)]).await?;
+            assert_eq!(send_all(&bed.client, 20, |_| ask()).await?.canary, 20);
+        }
+        let back = Instant::now();
+        bed.push(&table(&[shop(1, 0)]))?;
+        // All that the filter has to go by are requests.
+        eventually("the earlier table to decide", async || {
+            let primary = |bed: &Bed| {
+                let first = |report: &serin_route::Report| {
+                    report.problem.is_none() && report.rollouts[0].generation == 1
+                };
+                bed.reporting(back, first) == bed.vms()
+            };
+            let track = bed.client.send(&ask()).await.ok()?.track();
+            (track == Some(Track::Primary) && primary(&bed)).then_some(())
+        })
+        .await
+        .with_context(|| format!("bad: {bad}; {}", bed.explain()))?;
+        assert_eq!(send_all(&bed.client, 20, |_| ask()).await?.canary, 0);
+    }
+    assert!(!slow.is_finished(), "it lasts still");
+    slow.abort();
+    Ok(())
+}
+
 /// A bed whose filter begins with that configuration.
 async fn beginning_with(config: &str) -> Result<Bed> {
     let mut setup = Setup::of(&["shop"])?;

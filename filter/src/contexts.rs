@@ -36,7 +36,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(self.scope())))
+        Some(Box::new(Stream::new(self.stream())))
     }
 }
 

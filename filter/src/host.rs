@@ -53,6 +53,7 @@ unsafe extern "C" {
         value_size: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(map: MapType, name: *const u8, name_size: usize) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
 }
 
 // The one WASI function that every Envoy offers to a module of any target; the standard library's own source of
@@ -146,6 +147,14 @@ pub(crate) fn now_ns() -> u64 {
 pub(crate) fn set_tick_period_ms(period: u32) {
     // Never fails.
     let _ = hostcalls::set_tick_period(Duration::from_millis(period.into()));
+}
+
+/// The same for another root context, if it lives. Whatever else this callback asks for is in its name, too.
+pub(crate) fn set_tick_period_ms_of(root: u32, period: u32) {
+    // SAFETY: passes a number only.
+    if OK == unsafe { proxy_set_effective_context(root) } {
+        set_tick_period_ms(period);
+    }
 }
 
 /// Writes a warning to Envoy's log.

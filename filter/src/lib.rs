@@ -7,6 +7,7 @@
 
 mod contexts;
 mod host;
+mod loaded;
 mod metrics;
 mod node;
 mod random;
@@ -15,6 +16,7 @@ mod request;
 mod root;
 mod scope;
 mod stream;
+mod succession;
 mod vm;
 
 proxy_wasm::main! {{

@@ -53,6 +53,8 @@ struct Awaited {
     token: u32,
     sequence: u64,
     table: u64,
+    /// The longest that it may take.
+    wait_ns: u64,
     until_ns: u64,
 }
 
@@ -73,6 +75,10 @@ impl Reporter {
 
     /// Whether a report may go out now, and is wanted.
     pub(crate) fn is_due(&mut self, now_ns: u64, busy: bool) -> bool {
+        if let Some(awaited) = &mut self.awaited {
+            // The clock may have been set back.
+            awaited.until_ns = awaited.until_ns.min(now_ns.saturating_add(awaited.wait_ns));
+        }
         self.awaited.take_if(|awaited| awaited.until_ns <= now_ns);
         self.awaited.is_none() && (busy || !self.acknowledged)
     }
@@ -85,14 +91,14 @@ impl Reporter {
             Phase::Fresh => Phase::Spread,
             Phase::Spread | Phase::Steady => Phase::Steady,
         };
+        let wait_ns = u64::from(timeout_ms).saturating_mul(1_000_000).saturating_add(OVERDUE_NS);
         self.awaited = token.map(|token| Awaited {
             root,
             token,
             sequence: report.sequence,
             table: self.tables,
-            until_ns: now_ns
-                .saturating_add(u64::from(timeout_ms).saturating_mul(1_000_000))
-                .saturating_add(OVERDUE_NS),
+            wait_ns,
+            until_ns: now_ns.saturating_add(wait_ns),
         });
         if token.is_none() {
             self.failures = self.failures.saturating_add(1);
@@ -150,12 +156,12 @@ pub(crate) fn report(node: &Node, boot: &str, sequence: u64, scope: &mut Scope) 
     Report {
         version: VERSION,
         scope: scope.name.clone(),
-        side: scope.router.table().side,
+        side: scope.side,
         proxy: node.proxy.clone(),
         namespace: node.namespace.clone(),
         boot: boot.to_owned(),
         sequence,
-        problem: scope.problem.clone(),
+        problem: scope.problem.as_deref().map(str::to_owned),
         rollouts: scope.tally.report(sequence),
     }
 }

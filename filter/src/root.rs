@@ -1,14 +1,15 @@
-//! The root context: one for each configuration. It loads the table and, while it is its scope's newest, reports.
+//! The root context: one for each configuration. It loads the table and, while it leads its scope, reports.
 
 use proxy_wasm::types::MapType;
 
 use crate::host;
+use crate::loaded::Configured;
 use crate::metrics::Event;
 use crate::reporter::report;
 use crate::scope::Scope;
 use crate::vm::{self, SharedScope, Vm};
 
-/// The period of an older root context: it only looks whether the newer ones are gone.
+/// The period of a root context that leads no more: it only looks whether it does again.
 const RETIRED_MS: u32 = 10_000;
 /// The period where no reports are wanted: Envoy's statistics alone.
 const UNREPORTED_MS: u32 = 1_000;
@@ -17,31 +18,37 @@ const UNREPORTED_MS: u32 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Root {
     id: u32,
-    scope: Option<SharedScope>,
+    configured: Option<(SharedScope, Configured)>,
 }
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, scope: None }
+        Self { id, configured: None }
     }
 
-    /// What a stream of this configuration belongs to.
-    pub(crate) fn scope(&self) -> Option<SharedScope> {
-        self.scope.clone()
+    /// What a new stream of this configuration belongs to. The stream may be the sign that Envoy has gone back to it.
+    pub(crate) fn stream(&self) -> Option<SharedScope> {
+        let (scope, configured) = self.configured.as_ref()?;
+        let is_back = scope.try_borrow_mut().is_ok_and(|mut it| it.is_back(configured));
+        if is_back {
+            vm::with(|vm| vm.lead(self.id, scope, configured.clone()));
+            wake(self.id, scope);
+        }
+        Some(scope.clone())
     }
 
     /// Takes up the configuration.
     pub(crate) fn configure(&mut self) -> Option<()> {
         self.leave();
-        self.scope = vm::with(|vm| vm.configure(self.id)).flatten();
-        let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
+        self.configured = vm::with(|vm| vm.configure(self.id)).flatten();
+        let mut scope = self.scope()?.try_borrow_mut().ok()?;
         host::set_tick_period_ms(period(&mut scope)?);
         Some(())
     }
 
     /// Ends a flush, and reports.
     pub(crate) fn tick(&mut self) -> Option<()> {
-        let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
+        let mut scope = self.scope()?.try_borrow_mut().ok()?;
         let period_ms = if scope.is_led_by(self.id) {
             vm::with(|vm| flush(self.id, vm, &mut scope))?
         } else {
@@ -53,7 +60,7 @@ impl Root {
 
     /// Takes the answer to a report.
     pub(crate) fn answer(&mut self, token: u32) -> Option<()> {
-        let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
+        let mut scope = self.scope()?.try_borrow_mut().ok()?;
         let status = host::header(MapType::HttpCallResponseHeaders, ":status");
         let delivered = status.as_deref() == Some(b"200");
         let sequence = scope.reporter.answered(token, delivered)?;
@@ -69,9 +76,14 @@ impl Root {
     }
 
     fn leave(&mut self) {
-        if let Some(scope) = self.scope.take() {
-            vm::with(|vm| vm.leave(self.id, &scope));
+        let Some((scope, _)) = self.configured.take() else { return };
+        if let Some(heir) = vm::with(|vm| vm.leave(self.id, &scope)).flatten() {
+            wake(heir, &scope);
         }
+    }
+
+    fn scope(&self) -> Option<&SharedScope> {
+        self.configured.as_ref().map(|(scope, _)| scope)
     }
 }
 
@@ -81,14 +93,22 @@ impl Drop for Root {
     }
 }
 
+/// Has a root context tick that leads again: it may have had nothing to tick for.
+fn wake(root: u32, scope: &SharedScope) {
+    let Ok(mut scope) = scope.try_borrow_mut() else { return };
+    if let Some(period_ms) = period(&mut scope) {
+        host::set_tick_period_ms_of(root, period_ms);
+    }
+}
+
 /// Ends a flush: tells Envoy's statistics and, if it is time, the receiver. The new tick period, if it changes.
 fn flush(root: u32, vm: &mut Vm, scope: &mut Scope) -> Option<u32> {
     let now_ns = host::now_ns();
     scope.publish(|delta| vm.metrics.served(delta));
     scope.tally.flush(now_ns);
-    let router = scope.router.clone();
+    let loaded = scope.loaded.clone();
     let busy = scope.is_busy();
-    match &router.table().reports {
+    match &loaded.router.table().reports {
         None => scope.tally.settle(),
         Some(_) if !scope.reporter.is_due(now_ns, busy) => {}
         Some(to) => {
@@ -105,8 +125,8 @@ fn flush(root: u32, vm: &mut Vm, scope: &mut Scope) -> Option<u32> {
 /// The tick period from now on, if it changes.
 fn period(scope: &mut Scope) -> Option<u32> {
     let busy = scope.is_busy();
-    let router = scope.router.clone();
-    match &router.table().reports {
+    let loaded = scope.loaded.clone();
+    match &loaded.router.table().reports {
         Some(to) => scope.reporter.period(to.period_ms, busy, &mut scope.random),
         None => Some(if busy { UNREPORTED_MS } else { 0 }),
     }

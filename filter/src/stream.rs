@@ -12,6 +12,7 @@ use serin_route::{
 };
 
 use crate::host;
+use crate::loaded::End;
 use crate::request::Headers;
 use crate::scope::Scope;
 use crate::vm::SharedScope;
@@ -34,9 +35,7 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 struct InFlight {
     ticket: Ticket,
-    /// The table that decided, which may no longer be in force when the request ends.
-    router: Rc<Router>,
-    rollout: usize,
+    end: Rc<End>,
     seen_by: SeenBy,
 }
 
@@ -63,31 +62,32 @@ impl Stream {
     /// Steers the request, and counts it in. None if it is none of ours.
     pub(crate) fn enter(&mut self) -> Option<()> {
         let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
-        let router = scope.router.clone();
+        let loaded = scope.loaded.clone();
+        let router = &loaded.router;
         if router.table().rollouts.is_empty() {
             return None;
         }
         let (found, cookie) = match router.table().side {
             Side::Server => (on_canary_pod(), None),
-            Side::Client => on_caller(&router, &mut scope)?,
+            Side::Client => on_caller(router, &mut scope)?,
         };
         self.cookie = cookie;
-        let rollout = found.opening.rollout;
+        let end = loaded.end(found.opening.rollout)?.clone();
         let ticket = scope.tally.open(found.opening)?;
-        self.in_flight = Some(InFlight { ticket, router, rollout, seen_by: found.seen_by });
+        self.in_flight = Some(InFlight { ticket, end, seen_by: found.seen_by });
         Some(())
     }
 
     /// Counts the request out.
     pub(crate) fn leave(&mut self) -> Option<()> {
         let in_flight = self.in_flight.take()?;
-        let rollout = in_flight.router.rollout(in_flight.rollout)?;
-        let ending = ending(rollout);
+        let end = &in_flight.end;
+        let ending = ending(end);
         let outcome = Outcome::of(ending);
         let upstream =
             if outcome.is_failure() { host::property("upstream\0address") } else { None };
         let attempts =
-            if rollout.retries { host::number("upstream\0request_attempt_count") } else { None };
+            if end.retries { host::number("upstream\0request_attempt_count") } else { None };
         let closing = Closing {
             served: in_flight.served(),
             outcome,
@@ -101,14 +101,17 @@ impl Stream {
         Some(())
     }
 
-    /// Hands the affinity cookie to the client, and looks whether the connection becomes another kind, which only the
-    /// answer's `upgrade` header tells.
+    /// Hands the affinity cookie to the client, and looks whether the connection becomes another kind. The answer's
+    /// `upgrade` header is looked for first: asking in vain is cheap.
     pub(crate) fn answer(&mut self, is_whole: bool) -> Option<()> {
         if let Some(cookie) = self.cookie.take() {
             host::add_header(MapType::HttpResponseHeaders, "set-cookie", &cookie);
         }
         let in_flight = self.in_flight.as_ref().filter(|_| !is_whole)?;
         host::header(MapType::HttpResponseHeaders, "upgrade")?;
+        // An ordinary answer may offer one: Apache's says `Upgrade: h2,h2c`.
+        let status = host::header(MapType::HttpResponseHeaders, ":status")?;
+        (status == b"101").then_some(())?;
         let mut scope = self.scope.as_ref()?.try_borrow_mut().ok()?;
         scope.tally.upgrade(&in_flight.ticket);
         Some(())
@@ -129,16 +132,11 @@ impl Drop for Stream {
 impl InFlight {
     /// The track that served: what Envoy did, not what we wished.
     fn served(&self) -> Option<Track> {
-        let (rollout, track) = match self.seen_by {
-            SeenBy::Server => (self.rollout, Track::Canary),
-            SeenBy::Cluster => self.router.direct(&host::property(CLUSTER_NAME)?)?,
-            SeenBy::Route => match self.router.locate(&host::property(ROUTE_NAME)?)? {
-                Place { rollout, kind: Kind::Primary } => (rollout, Track::Primary),
-                Place { rollout, kind: Kind::Canary } => (rollout, Track::Canary),
-                Place { kind: Kind::Unscoped | Kind::Failover, .. } => return None,
-            },
-        };
-        (rollout == self.rollout).then_some(track)
+        match self.seen_by {
+            SeenBy::Server => Some(Track::Canary),
+            SeenBy::Cluster => self.end.track_of_cluster(&host::property(CLUSTER_NAME)?),
+            SeenBy::Route => self.end.track_of_route(&host::property(ROUTE_NAME)?),
+        }
     }
 }
 
@@ -170,7 +168,8 @@ fn addressed(rollout: usize, track: Track) -> Opening {
     Opening { rollout, track, assignment, key: None, route: None, at_ns }
 }
 
-/// Decides, and changes the header only where Envoy's choice differs: each change has it search its routes again.
+/// Decides, and changes the header only where Envoy's choice differs: each change has it search its routes again. One
+/// that fails shows in the end, as a request that another track served than decided.
 fn steer(
     router: &Router,
     rollout: usize,
@@ -205,7 +204,8 @@ fn cookie(rollout: &Rollout, decision: &Decision, headers: &Headers<'_>) -> Opti
     Some(set_cookie(affinity, id, scheme))
 }
 
-/// Claims the stream, unless a scope before us has.
+/// Claims the stream, unless a scope before us has. One that cannot be claimed is left alone: the scope behind us could
+/// not tell that we have acted.
 fn is_unclaimed(router: &Router) -> bool {
     if !router.table().claim {
         return true;
@@ -213,15 +213,14 @@ fn is_unclaimed(router: &Router) -> bool {
     if host::property(CLAIM).is_some_and(|claim| !claim.is_empty()) {
         return false;
     }
-    host::set_property(CLAIM, b"1");
-    true
+    host::set_property(CLAIM, b"1")
 }
 
-fn ending(rollout: &Rollout) -> Ending {
+fn ending(end: &End) -> Ending {
     let code = host::number("response\0code");
     let flags = host::number("response\0flags").unwrap_or(0);
     // Only an answer of 200 carries a gRPC status, and an answer without messages carries it among its headers.
-    let grpc = if rollout.grpc && code == Some(200) {
+    let grpc = if end.grpc && code == Some(200) {
         grpc_status(MapType::HttpResponseTrailers)
             .or_else(|| grpc_status(MapType::HttpResponseHeaders))
     } else {

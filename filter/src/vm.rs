@@ -6,9 +6,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use serin_route::Router;
+use serin_route::{Router, Side, Table};
 
 use crate::host;
+use crate::loaded::Configured;
 use crate::metrics::{Event, Metrics};
 use crate::node::Node;
 use crate::random::Random;
@@ -48,34 +49,44 @@ pub(crate) fn with<T>(act: impl FnOnce(&mut Vm) -> T) -> Option<T> {
 
 impl Vm {
     /// Gives a root context its scope, according to the configuration that it was handed.
-    pub(crate) fn configure(&mut self, root: u32) -> Option<SharedScope> {
+    pub(crate) fn configure(&mut self, root: u32) -> Option<(SharedScope, Configured)> {
         let plugin = plugin();
-        let table = Router::parse(&host::configuration(), &self.node.labels);
-        let scope = match &table {
-            Ok(router) => self.scope_named(&router.table().scope, &plugin),
+        let text = host::configuration();
+        let read = Router::parse(&text, &self.node.labels);
+        let scope = match &read {
+            Ok(router) => self.scope_named(router.table(), &plugin),
             Err(_) => self.scope_of(&plugin),
         };
-        let mut scope_mut = scope.try_borrow_mut().ok()?;
-        match table {
-            Ok(router) => scope_mut.load(router),
-            Err(problems) => {
-                host::warn(&format!("serin: the last good table stays in force: {problems}"));
-                self.metrics.count(Event::ConfigRejected);
-                scope_mut.refuse(&problems);
-            }
+        if let Err(problems) = &read {
+            host::warn(&format!("serin: the last good table stays in force: {problems}"));
+            self.metrics.count(Event::ConfigRejected);
         }
-        Metrics::rejected(&scope_mut.name, scope_mut.problem.is_some());
-        scope_mut.plugin = plugin;
-        scope_mut.lead(root);
-        drop(scope_mut);
-        Some(scope)
+        let configured = scope.try_borrow().ok()?.configured(text, read);
+        scope.try_borrow_mut().ok()?.plugin = plugin;
+        self.lead(root, &scope, configured.clone());
+        Some((scope, configured))
+    }
+
+    /// Makes a root context the one that reports, and its configuration the one in force.
+    pub(crate) fn lead(&mut self, root: u32, scope: &SharedScope, configured: Configured) {
+        let Ok(mut scope) = scope.try_borrow_mut() else { return };
+        let is_good = matches!(configured, Configured::Table(_));
+        scope.lead(root, configured);
+        let (name, plugin) = (scope.name.clone(), scope.plugin.clone());
+        drop(scope);
+        if is_good {
+            self.forgive(&plugin);
+        }
+        self.tell_rejected(&name);
     }
 
     /// Lets a root context go. Its scope stays, even if that was the last: should it come back, its counters must go on
     /// where they were, for they are this boot's.
-    pub(crate) fn leave(&mut self, root: u32, scope: &SharedScope) {
-        if let Ok(mut scope) = scope.try_borrow_mut() {
-            scope.leave(root);
+    /// The root context that leads in its place, if it led.
+    pub(crate) fn leave(&mut self, root: u32, scope: &SharedScope) -> Option<u32> {
+        let heir = scope.try_borrow_mut().ok()?.leave(root);
+        if heir.is_some() {
+            self.tell_rejected(&scope.try_borrow().ok()?.name);
         }
         let is_left = |it: &SharedScope| it.try_borrow().is_ok_and(|scope| scope.is_left());
         let mut surplus =
@@ -85,6 +96,7 @@ impl Vm {
             surplus = surplus.saturating_sub(usize::from(oldest));
             !oldest
         });
+        heir
     }
 
     /// The number of the next report.
@@ -105,25 +117,48 @@ impl Vm {
         }
     }
 
-    /// The scope of that name; tables without one belong to their plugin alone.
-    fn scope_named(&mut self, name: &str, plugin: &[u8]) -> SharedScope {
-        let same =
-            |scope: &Scope| scope.name == name && (!name.is_empty() || scope.plugin == plugin);
-        self.scope_where(same, name)
+    /// A table's scope on its side; tables that name none belong to their plugin alone.
+    fn scope_named(&mut self, table: &Table, plugin: &[u8]) -> SharedScope {
+        let Table { scope: name, side, .. } = table;
+        let is_same = |scope: &Scope| scope.name == *name && scope.side == *side;
+        let same = |scope: &Scope| is_same(scope) && (!name.is_empty() || scope.plugin == plugin);
+        self.scope_where(same, name, *side)
     }
 
     /// The scope that a plugin configured last, for a configuration that does not say its scope.
     fn scope_of(&mut self, plugin: &[u8]) -> SharedScope {
-        self.scope_where(|scope| scope.plugin == plugin, "")
+        self.scope_where(|scope| scope.plugin == plugin, "", Side::default())
     }
 
-    fn scope_where(&mut self, same: impl Fn(&Scope) -> bool, name: &str) -> SharedScope {
+    /// A plugin has a good table: what was refused before it had any, and named no scope, is made good.
+    fn forgive(&self, plugin: &[u8]) {
+        let mut scopes = self.scopes.iter().filter_map(|it| it.try_borrow_mut().ok());
+        let unnamed = scopes.find(|it| it.name.is_empty() && it.plugin == plugin);
+        let problem = unnamed.and_then(|mut scope| scope.problem.take());
+        if problem.is_some() {
+            self.tell_rejected("");
+        }
+    }
+
+    /// Says whether the newest table of a scope, on either side, was refused.
+    fn tell_rejected(&self, name: &str) {
+        let mut scopes = self.scopes.iter().filter_map(|it| it.try_borrow().ok());
+        let rejected = scopes.any(|it| it.name == name && it.problem.is_some());
+        Metrics::rejected(name, rejected);
+    }
+
+    fn scope_where(
+        &mut self,
+        same: impl Fn(&Scope) -> bool,
+        name: &str,
+        side: Side,
+    ) -> SharedScope {
         let mut newest_first = self.scopes.iter().rev();
         let known = newest_first.find(|it| it.try_borrow().is_ok_and(|scope| same(&scope)));
         if let Some(known) = known {
             return known.clone();
         }
-        let scope = Scope::new(name.to_owned(), self.random.fork());
+        let scope = Scope::new(name.to_owned(), side, self.random.fork());
         let scope = Rc::new(RefCell::new(scope));
         self.scopes.push(scope.clone());
         scope

@@ -208,6 +208,9 @@ impl Vm {
         if let Some(stream) = self.world_mut().streams.get_mut(&id) {
             stream.phase = Phase::Response;
             stream.response.clone_from(headers);
+            if let Some(code) = answer.code {
+                stream.response.push((":status".to_owned(), code.to_string().into_bytes()));
+            }
         }
         let arguments = (id, 1, answer.is_whole.into());
         let action = self.enter(id, |vm| &vm.response_headers, arguments);

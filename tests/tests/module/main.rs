@@ -5,11 +5,13 @@
 
 mod budget;
 mod configuration;
+mod corners;
 mod endings;
 mod fixture;
 mod histories;
 mod hostile;
 mod reports;
+mod returning;
 mod statistics;
 mod steering;
 
