@@ -80,13 +80,20 @@ impl Receiver {
     }
 }
 
+/// After a connection that could not be taken.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 async fn accept(listener: TcpListener, gate: Arc<Gate>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
-                connections.spawn(connection(stream, Arc::clone(&gate)));
-            }
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&gate)));
+                }
+                // Out of file descriptors, most likely: they come back.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
             Some(_) = connections.join_next() => {}
         }
     }
