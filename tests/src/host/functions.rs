@@ -74,7 +74,9 @@ fn properties(linker: &mut Linker<World>) -> Result<(), wasmi::errors::LinkerErr
         let (path, value) = (bytes_at(&host, path, path_size), bytes_at(&host, value, value_size));
         note(&mut host, "set_property", &String::from_utf8_lossy(&path), false);
         let current = host.data().current;
-        let Some(stream) = host.data_mut().streams.get_mut(&current) else { return BAD_ARGUMENT };
+        let settable = host.data().settable;
+        let stream = host.data_mut().streams.get_mut(&current).filter(|_| settable);
+        let Some(stream) = stream else { return BAD_ARGUMENT };
         stream.set_property(&path, &value);
         OK
     };

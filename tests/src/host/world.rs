@@ -44,6 +44,8 @@ pub struct World {
     pub calls: Vec<Call>,
     /// Whether calls can be made; Envoy refuses one to a cluster that it does not know.
     pub cluster_known: bool,
+    /// Whether properties of a stream can be set.
+    pub settable: bool,
     /// Lines that the module logged.
     pub logged: Vec<String>,
     /// Functions called since this was last emptied; off unless it holds something to begin with.
@@ -74,6 +76,7 @@ impl World {
             node,
             calls: Vec::new(),
             cluster_known: true,
+            settable: true,
             logged: Vec::new(),
             hostcalls: None,
             current: 0,

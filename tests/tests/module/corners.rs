@@ -1,4 +1,5 @@
-//! Two sides of one scope, answers that only offer an upgrade, refusals before any good table, clocks set back.
+//! Two sides of one scope, streams that cannot be claimed, answers that only offer an upgrade, refusals before any good
+//! table, clocks set back.
 
 use serin_route::{Side, Table, Track};
 use serin_tests::host::{Answer, Routes};
@@ -31,6 +32,18 @@ fn two_sides_of_one_scope_count_apart() {
         let cells = of_side.flat_map(|it| &it.rollouts[0].generations).flat_map(|it| &it.cells);
         assert_eq!(cells.map(|it| it.requests).max(), Some(5), "{side:?}");
     }
+}
+
+#[test]
+fn a_stream_that_cannot_be_claimed_is_left_alone() {
+    let mut thread = Thread::with(&Table { claim: true, ..table(vec![rollout(100)]) });
+    for (settable, steered) in [(true, true), (false, false)] {
+        thread.vm.world_mut().settable = settable;
+        let track = thread.exchange(&shop(), &Answer::of(200));
+        assert_eq!(track.is_some(), steered, "else two scopes would steer it and count it");
+    }
+    thread.settle();
+    assert_eq!(thread.cell(Track::Canary).requests, 1);
 }
 
 #[test]
