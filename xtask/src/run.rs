@@ -16,7 +16,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// The directory of everything that is built or fetched.
 pub(crate) fn target() -> PathBuf {
-    root().join("target")
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// A line for the person who waits; standard output is left to results.
