@@ -27,7 +27,11 @@ pub(super) fn unfinished(state: &Path) -> io::Result<Option<Status>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
-    let status: Status = serde_json::from_slice(&text)?;
+    let status: Status = serde_json::from_slice(&text).map_err(|error| {
+        let place = state.display();
+        let text = format!("{place} holds no release ({error}); remove it to begin anew");
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    })?;
     let over = matches!(status.phase, Phase::Initialized | Phase::Succeeded | Phase::Failed);
     Ok((!over).then_some(status))
 }
@@ -49,6 +53,7 @@ mod tests {
             assert_eq!(unfinished(&state).unwrap(), goes_on.then_some(status));
         }
         std::fs::write(&state, "{").unwrap();
-        assert!(unfinished(&state).is_err());
+        let error = unfinished(&state).unwrap_err().to_string();
+        assert!(error.contains("state.json holds no release"), "{error}");
     }
 }

@@ -60,7 +60,7 @@ impl Engine<'_> {
             _ => return None,
         };
         let settled = run.stage == serin_rollout::Stage::Settled;
-        if !settled || !self.prober.is_idle() || !self.is_applied() {
+        if !settled || !self.prober.is_settled() || !self.is_applied() {
             return None;
         }
         Some(Outcome {

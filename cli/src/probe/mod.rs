@@ -107,9 +107,12 @@ impl Prober {
         }
     }
 
-    /// No question is open.
-    pub fn is_idle(&self) -> bool {
-        self.asked.is_empty()
+    /// Nobody waits for what happens after a release; whatever else is still asked cannot change it.
+    pub fn is_settled(&self) -> bool {
+        !self
+            .asked
+            .iter()
+            .any(|probe| matches!(probe, Probe::Hook { kind: HookKind::PostRollout, .. }))
     }
 
     /// Gives events that are on their way some time to arrive.
