@@ -14,8 +14,6 @@ use crate::wasm::standard::is_library;
 
 /// Suites that carry several compilers' sources.
 const SUITES: [&str; 2] = ["trixie-backports", "sid"];
-/// The mirror where the machine names none.
-const MIRROR: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The directory `library` of that version.
@@ -52,7 +50,7 @@ impl Apt {
         for directory in ["lists/partial", "cache/archives/partial"] {
             std::fs::create_dir_all(home.join(directory))?;
         }
-        let mirror = mirror().unwrap_or_else(|| MIRROR.to_owned());
+        let mirror = mirror().context("no mirror of Debian is named below /etc/apt")?;
         let mut sources = String::new();
         for suite in SUITES {
             writeln!(sources, "deb [signed-by={KEYRING}] {mirror} {suite} main")?;
