@@ -3,17 +3,18 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use serin_route::Report;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 /// Where reports are posted.
@@ -22,6 +23,12 @@ pub const PATH: &str = "/v1/reports";
 const BODY_BYTES_MAX: usize = 16 << 20;
 /// Reports that wait to be read: a burst of all VMs, many times.
 const WAITING_MAX: usize = 256;
+/// Envoy needs one for each of its threads; the rest wait until a place is free.
+const CONNECTIONS_MAX: usize = 64;
+/// A connection without a request gives up its place after this time.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// After a connection that could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A report, and when it came.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,21 +87,22 @@ impl Receiver {
     }
 }
 
-/// After a connection that could not be taken.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
-
 async fn accept(listener: TcpListener, gate: Arc<Gate>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&gate)));
-                }
-                // Out of file descriptors, most likely: they come back.
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            },
-            Some(_) = connections.join_next() => {}
+    // The places are never closed: this goes on until the receiver is dropped.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let gate = Arc::clone(&gate);
+                connections.spawn(async move {
+                    connection(stream, gate).await;
+                    drop(place);
+                });
+            }
+            // Out of file descriptors, most likely: they come back.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
@@ -106,6 +114,8 @@ async fn connection(stream: TcpStream, gate: Arc<Gate>) {
     });
     // Whoever breaks off sends the same counts again with its next report.
     let _ = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SILENCE_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
@@ -199,5 +209,19 @@ mod tests {
         assert_eq!(accepted, WAITING_MAX);
         let read = std::iter::from_fn(|| receiver.next_now()).count();
         assert_eq!(read, WAITING_MAX);
+    }
+
+    /// Time stands still until nobody can go on: what passes is what was waited for.
+    #[tokio::test(start_paused = true)]
+    async fn silent_connections_hold_up_others_for_a_bounded_time() {
+        let receiver = Receiver::start("secret").await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            silent.push(TcpStream::connect(receiver.address()).await.unwrap());
+        }
+        let began = tokio::time::Instant::now();
+        let (status, _) = post(&receiver, PATH, "secret", EMPTY.as_bytes().to_vec()).await;
+        assert_eq!(status, 200);
+        assert!(began.elapsed() >= SILENCE_MAX, "all places were taken: {:?}", began.elapsed());
     }
 }
