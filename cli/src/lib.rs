@@ -1,6 +1,7 @@
 //! Releases on one Envoy, without a cluster: what the program `serin` is made of.
 
 pub mod args;
+mod bounded;
 pub mod demo;
 pub mod envoy;
 mod failure;

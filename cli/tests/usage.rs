@@ -71,6 +71,21 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
+fn a_file_without_end_is_2_and_a_module_without_end_is_3() {
+    let addresses = ["--primary", "127.0.0.1:1", "--canary", "127.0.0.1:2"];
+    let (code, text) = told(&serin(&[&["local", "/dev/zero"][..], &addresses].concat()));
+    assert_eq!(code, Some(2));
+    assert_eq!(text, "serin: cannot read /dev/zero: it is longer than 1024 KiB\n");
+
+    let directory = tempfile::tempdir().unwrap();
+    let envoy = imitation(directory.path(), "1.40.0");
+    let endless = local(CANARY, &["--envoy", &envoy, "--module", "/dev/zero"]);
+    let (code, text) = told(&endless);
+    assert_eq!(code, Some(3));
+    assert!(text.contains("/dev/zero is no WebAssembly module"), "{text}");
+}
+
+#[test]
 fn all_problems_of_a_file_are_told_at_once_with_their_places() {
     let canary = CANARY
         .replace("interval: 5s", "interval: 5 parsecs")

@@ -8,6 +8,7 @@ use tokio::net::lookup_host;
 
 use super::{Ending, Engine, Outcome, Release, Setup, World, intents};
 use crate::args::Local;
+use crate::bounded;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, Lines, Sink, Summary, aside};
@@ -78,7 +79,7 @@ async fn follow(
 
 async fn release(args: &Local) -> Result<(Release, String), Failure> {
     let file = args.file.display();
-    let text = std::fs::read_to_string(&args.file)
+    let text = bounded::read(&args.file)
         .map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
     let plan = super::input::plan(&text)
         .map_err(|problems| Failure::usage(format!("{file} cannot be used:\n{problems}")))?;

@@ -1,5 +1,7 @@
 //! Everything that a release touches on this machine: an Envoy, its files, the receiver of its reports.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +25,8 @@ const SCOPE: &str = "local";
 const LISTENER: &str = "ingress";
 /// A Unix socket's address has room for about a hundred bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
+/// How a WebAssembly module begins.
+const WASM: &[u8] = b"\0asm";
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -179,9 +183,11 @@ fn empty(setup: &Setup<'_>, receiver: &Receiver) -> Projection {
 }
 
 fn check_module(module: &Path) -> Result<(), WorldError> {
-    let bytes = std::fs::read(module)
+    let mut start = Vec::new();
+    File::open(module)
+        .and_then(|file| file.take(WASM.len() as u64).read_to_end(&mut start))
         .map_err(|source| WorldError::Module { path: module.to_owned(), source })?;
-    if bytes.starts_with(b"\0asm") { Ok(()) } else { Err(WorldError::NotWasm(module.to_owned())) }
+    if start == WASM { Ok(()) } else { Err(WorldError::NotWasm(module.to_owned())) }
 }
 
 /// Envoy would share a port silently with whoever else asked for sharing, or fail with a page of log.
