@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bounded;
+pub mod clock;
 pub mod demo;
 pub mod envoy;
 mod failure;

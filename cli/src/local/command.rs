@@ -9,6 +9,7 @@ use tokio::net::lookup_host;
 use super::{Ending, Engine, Outcome, Release, Setup, World, intents};
 use crate::args::Local;
 use crate::bounded;
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, Lines, Sink, Summary, aside};
@@ -125,6 +126,7 @@ async fn start(args: &Local, found: &Found, release: &Release) -> Result<World, 
         name: &release.plan.name,
         namespace: &release.plan.namespace,
         primary: &release.primary,
+        clock: Clock::start(),
     };
     World::start(&setup).await.map_err(Failure::environment)
 }

@@ -88,7 +88,7 @@ impl<'a> Engine<'a> {
         let mut engine = Self::new(release, world, sinks).await?;
         loop {
             let wake = engine.turn()?;
-            let now = Timestamp::now();
+            let now = engine.world.clock().now();
             if let Some(outcome) = engine.outcome(now) {
                 engine.prober.finish(EVENTS_GRACE).await;
                 return Ok(outcome);
@@ -102,7 +102,7 @@ impl<'a> Engine<'a> {
         world: &'a mut World,
         sinks: &'a mut [&'a mut dyn Sink],
     ) -> Result<Self, EngineError> {
-        let now = Timestamp::now();
+        let now = world.clock().now();
         let in_run = || world.directory().join("status.json");
         let state = release.state.clone().unwrap_or_else(in_run);
         let unfinished = commit::unfinished(&state)?;
@@ -136,7 +136,7 @@ impl<'a> Engine<'a> {
 
     /// One turn of `observe → plan → step → commit → apply → announce`; says when to look again at the latest.
     fn turn(&mut self) -> Result<Duration, EngineError> {
-        let now = Timestamp::now();
+        let now = self.world.clock().now();
         let seen = self.observe(now)?;
         let plan = &self.release.plan;
         let step = step(plan, &self.status, std::mem::take(&mut self.ledger), &seen, now);
@@ -203,12 +203,13 @@ impl<'a> Engine<'a> {
         let mut next = Some(first);
         while let Some(arrival) = next {
             self.heard_any = true;
+            let at = self.world.clock().at(arrival.at);
             if let Some(problem) = &arrival.report.problem {
                 let text = format!("Envoy's filter refused its configuration: {problem}");
-                self.warn_once(arrival.at, text);
+                self.warn_once(at, text);
             }
             // A report of a former run, or one that was overtaken, has nothing to say.
-            let _ = self.book.enter(&arrival.report, arrival.at);
+            let _ = self.book.enter(&arrival.report, at);
             next = timeout_at(until, self.world.receiver.next()).await.ok().flatten();
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serin_route::{Reports, Side, Table, Track, VERSION};
 
+use crate::clock::Clock;
 use crate::envoy::{
     Bootstrap, Files, Launch, Process, ProcessError, Projection, Service, TELEMETRY, bootstrap,
     updates,
@@ -45,6 +46,8 @@ pub struct Setup<'a> {
     pub namespace: &'a str,
     /// Primary's addresses at the beginning.
     pub primary: &'a [SocketAddr],
+    /// The time of everything that happens here.
+    pub clock: Clock,
 }
 
 /// One Envoy between callers and two versions. Dropping it kills Envoy and removes its files.
@@ -55,6 +58,7 @@ pub struct World {
     pub(super) receiver: Receiver,
     files: Files,
     shown: Projection,
+    clock: Clock,
     directory: tempfile::TempDir,
 }
 
@@ -121,7 +125,7 @@ impl World {
             concurrency: CONCURRENCY,
         })
         .await?;
-        Ok(Self { envoy, receiver, files, shown, directory })
+        Ok(Self { envoy, receiver, files, shown, clock: setup.clock, directory })
     }
 
     /// Where requests come in.
@@ -132,6 +136,11 @@ impl World {
     /// Where this run keeps its files.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The time here.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// What Envoy was told last.
