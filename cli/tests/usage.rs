@@ -124,6 +124,20 @@ fn an_address_that_is_none_is_2() {
 }
 
 #[test]
+fn a_state_that_cannot_be_used_is_told_and_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.json");
+    std::fs::write(&state, "{\"version\": 1, \"name\": 7}").unwrap();
+    let (code, text) = told(&local(CANARY, &["--state", state.to_str().unwrap()]));
+    assert_eq!(code, Some(2));
+    assert!(text.contains("state.json holds no release") && text.contains("name: "), "{text}");
+    assert_eq!(std::fs::read_to_string(&state).unwrap(), "{\"version\": 1, \"name\": 7}");
+    let (code, text) = told(&local(CANARY, &["--state", "/nonexistent/state.json"]));
+    assert_eq!(code, Some(3));
+    assert!(text.contains("cannot use /nonexistent/state.json"), "{text}");
+}
+
+#[test]
 fn without_envoy_it_is_3_and_says_how_to_get_one() {
     let (code, text) = told(&local(CANARY, &[]));
     assert_eq!(code, Some(3));

@@ -128,7 +128,6 @@ impl Stage {
             primary_revision: self.primary.name().to_owned(),
             primary: self.primary.addresses().to_vec(),
             canary: version.addresses().to_vec(),
-            state: None,
         }
     }
 
@@ -148,7 +147,7 @@ impl Stage {
             sleep(ABORT_MAX).await;
         };
         tokio::select! {
-            outcome = Engine::run(release, &mut self.world, &mut sinks, &mut intents) => {
+            outcome = Engine::run(release, None, &mut self.world, &mut sinks, &mut intents) => {
                 outcome.map(Some).map_err(Failure::environment)
             }
             () = too_long => Ok(None),

@@ -13,7 +13,6 @@ mod update;
 pub use admin::Admin;
 pub use binary::{Binary, BinaryError, Version};
 pub use files::Files;
-pub(crate) use files::replace;
 pub use guard::{GUARD, become_envoy_if_asked};
 pub use process::{Launch, Process, ProcessError};
 pub use render::{

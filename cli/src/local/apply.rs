@@ -110,7 +110,6 @@ spec:
             primary_revision: "v1".to_owned(),
             primary: vec!["127.0.0.1:1".parse().unwrap()],
             canary: vec!["127.0.0.1:2".parse().unwrap()],
-            state: None,
         }
     }
 
