@@ -5,18 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-const CANARY: &str = "
-apiVersion: serin.dev/v1beta1
-kind: Canary
-metadata: {name: shop, namespace: prod}
-spec:
-  targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
-  service: {port: 80}
-  analysis:
-    interval: 5s
-    threshold: 3
-    steps: [{setWeight: 10}]
-";
+const CANARY: &str = include_str!("shop.yaml");
 
 /// Runs `serin` with these words, without Envoy and module in its surroundings.
 fn serin(words: &[&str]) -> Output {

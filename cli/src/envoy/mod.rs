@@ -5,6 +5,8 @@
 mod admin;
 mod binary;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod guard;
 mod process;
 mod render;

@@ -67,8 +67,6 @@ mod tests {
     use super::*;
     use crate::local::input;
 
-    const CANARY: &str = include_str!("../../demo/canary.yaml");
-
     fn status(phase: Phase, percent: u8) -> Status {
         let run = Run {
             revision: "v2".to_owned(),
@@ -81,7 +79,7 @@ mod tests {
 
     #[test]
     fn only_more_for_the_new_version_waits() {
-        let plan = input::plan(CANARY).unwrap();
+        let plan = input::plan(input::SHOP).unwrap();
         let raises = |from, to| raises(&plan, &from, &to);
         let progressing = |percent| status(Phase::Progressing, percent);
         assert!(raises(Status::default(), progressing(10)));

@@ -6,21 +6,12 @@ use serin_rollout::Run;
 use super::*;
 use crate::local::input;
 
-const CANARY: &str = "
-apiVersion: serin.dev/v1beta1
-kind: Canary
-metadata: {name: shop, namespace: prod}
-spec:
-  targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
-  analysis: {interval: 5s, threshold: 3, steps: [{setWeight: 10}]}
-";
-
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
 fn claim(path: &Path) -> Result<Kept, StateError> {
-    StateFile::claim(path, &input::plan(CANARY).unwrap(), at(100))
+    StateFile::claim(path, &input::plan(input::SHOP).unwrap(), at(100))
 }
 
 fn underway() -> Status {
@@ -127,7 +118,7 @@ fn what_was_mangled_is_named_and_stays_as_it_is() {
 #[test]
 fn a_clock_that_was_set_back_since_is_told_by_the_file() {
     let (_directory, path) = left(&underway());
-    let plan = input::plan(CANARY).unwrap();
+    let plan = input::plan(input::SHOP).unwrap();
     let kept = StateFile::claim(&path, &plan, at(-3_600)).unwrap();
     assert_eq!(kept.written, Some(at(3)));
 }
