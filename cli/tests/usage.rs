@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use jiff::{SignedDuration, Timestamp};
+
 const CANARY: &str = include_str!("shop.yaml");
 
 /// Runs `serin` with these words, without Envoy and module in its surroundings.
@@ -121,6 +123,18 @@ fn a_state_that_cannot_be_used_is_told_and_kept() {
     assert_eq!(code, Some(2));
     assert!(text.contains("state.json holds no release") && text.contains("name: "), "{text}");
     assert_eq!(std::fs::read_to_string(&state).unwrap(), "{\"version\": 1, \"name\": 7}");
+
+    let ahead = Timestamp::now() + SignedDuration::from_hours(1);
+    let status = "{\"phase\": \"Initialized\", \"paused\": false}";
+    let kept = format!(
+        "{{\"version\": 1, \"name\": \"shop\", \"namespace\": \"prod\", \
+         \"written\": \"{ahead}\", \"status\": {status}}}"
+    );
+    std::fs::write(&state, kept).unwrap();
+    let (code, text) = told(&local(CANARY, &["--state", state.to_str().unwrap()]));
+    assert_eq!(code, Some(3), "without Envoy");
+    assert!(text.contains("ahead of this clock: time goes on from there"), "{text}");
+
     let (code, text) = told(&local(CANARY, &["--state", "/nonexistent/state.json"]));
     assert_eq!(code, Some(3));
     assert!(text.contains("cannot use /nonexistent/state.json"), "{text}");

@@ -83,7 +83,8 @@ enum Event {
 }
 
 impl<'a> Engine<'a> {
-    /// Carries out a release, or carries it on from the status that was kept. It may be dropped at any moment; the status that was committed is where it stands.
+    /// Carries out a release, or carries it on from the status that was kept. It may be dropped at any moment; the
+    /// status that was committed is where it stands.
     pub async fn run(
         release: &'a Release,
         kept: Option<Kept>,
@@ -148,8 +149,11 @@ impl<'a> Engine<'a> {
         let plan = &self.release.plan;
         let step = step(plan, &self.status, self.ledger.clone(), &seen, now);
         if !self.commit(step.status, now) {
+            // As if it had not been looked yet.
             self.answers.extend(seen.answers);
             self.intents.extend(seen.intent);
+            self.apply(now);
+            self.announce(now, &[], &seen.traffic, None);
             return Ok(RETRY);
         }
         self.apply(now);

@@ -69,9 +69,9 @@ impl Goals {
         Self { goals: plan.evidence.objectives.iter().filter_map(goal).collect() }
     }
 
-    /// Takes one generation's new counts. A key's requests are not independent: a few users would soon have
-    /// asked often enough to vouch for a version that fails others. Against the canary its users count once each; for it
-    /// they count for nothing.
+    /// Takes one generation's new counts. A key's requests are not independent: a few users would soon have asked often
+    /// enough to vouch for a version that fails others. Against the canary its users count once each; for it they
+    /// count for nothing.
     pub(crate) fn add(&mut self, fresh: &Strata, now_s: u64, warm: bool) {
         for goal in self.goals.iter_mut().filter(|goal| warm || goal.edge.is_none()) {
             for stratum in &fresh.parts {
