@@ -1,5 +1,5 @@
-//! Test parts for pods, and for tests on loopback: `faulty`, an app whose faults are ordered, and `load`, a generator of
-//! bounded load that counts what became of it. Neither is part of the product.
+//! Test parts for pods, and for tests on loopback: `faulty`, an app whose faults are ordered, and `load`, a generator
+//! of bounded load that counts what became of it. Neither is part of the product.
 //!
 //! They know each other by a few headers ([`headers`]): an answer says which version and pod made it, and whether its
 //! failure was made on purpose, so that a client tells an app's failures from those of the proxies between.

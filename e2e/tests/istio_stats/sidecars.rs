@@ -32,24 +32,24 @@ impl Sidecars {
     pub(crate) async fn before(app: SocketAddr) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("serin-e2e-").tempdir()?;
         let authority = Authority::new(directory.path())?;
-        let caller = authority.sign("caller", CALLER)?;
-        let called = authority.sign("called", CALLED)?;
+        let tester = authority.sign("tester", CALLER)?;
+        let podinfo = authority.sign("podinfo", CALLED)?;
 
         let node = node("podinfo-v2", "test", &json!({"app": "podinfo", "version": "v2"}));
-        let listener = inbound_listener(&authority, &called)?;
+        let listener = inbound_listener(&authority, &podinfo)?;
         let config = bootstrap(&node, &listener, &json!([workload(app)]));
-        let mut called = start(&directory.path().join("called"), &config).await?;
-        let inbound = called.listening().await?;
+        let mut server = start(&directory.path().join("called"), &config).await?;
+        let inbound = server.listening().await?;
 
         let node = self::node("tester", "load", &json!({"app": "load"}));
         let clusters = json!([
-            service("podinfo", &json!([endpoint(inbound)]), &authority, &caller),
-            service("empty", &json!([]), &authority, &caller),
+            service("podinfo", &json!([endpoint(inbound)]), &authority, &tester),
+            service("empty", &json!([]), &authority, &tester),
         ]);
         let config = bootstrap(&node, &outbound_listener()?, &clusters);
-        let mut caller = start(&directory.path().join("caller"), &config).await?;
-        let outbound = caller.listening().await?;
-        Ok(Self { caller, called, outbound, _directory: directory })
+        let mut client = start(&directory.path().join("caller"), &config).await?;
+        let outbound = client.listening().await?;
+        Ok(Self { caller: client, called: server, outbound, _directory: directory })
     }
 
     /// All series of that name, of both.
