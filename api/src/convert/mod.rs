@@ -36,6 +36,7 @@ pub fn plan(canary: &Canary, templates: &[MetricTemplate]) -> Result<Plan, Probl
     let given = analysis.evidence.as_ref();
     let evidence = evidence::evidence(given, group, interval, &field.at("evidence"), it);
     let plan = Plan {
+        canary: canary.name().to_owned(),
         name: canary.apex().to_owned(),
         namespace: canary.namespace().to_owned(),
         schedule: schedule::schedule(&canary.spec, group, it),

@@ -46,7 +46,7 @@ async fn carry_out(args: &Local) -> Result<Outcome, Failure> {
         () = interrupt.next() => return Err(Failure::interrupted()),
     };
     introduce(args, &found, &world);
-    let title = format!("{}.{}", release.plan.name, release.plan.namespace);
+    let title = format!("{}.{}", release.plan.canary, release.plan.namespace);
     let mut recording = Recording::new(&title, &yaml, &release.plan);
     let ended = follow(args, &release, kept, &mut world, &mut recording, &mut interrupt).await;
     tokio::select! {

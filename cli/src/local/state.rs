@@ -95,7 +95,7 @@ impl StateFile {
             Err(TryLockError::WouldBlock) => return Err(StateError::Taken(path)),
             Err(TryLockError::Error(error)) => return Err(StateError::Io(path, error)),
         };
-        let (name, namespace) = (plan.name.clone(), plan.namespace.clone());
+        let (name, namespace) = (plan.canary.clone(), plan.namespace.clone());
         let file = Self { path, lock, name, namespace };
         let (unfinished, written) = match file.read(now)? {
             Some((written, status)) => (Some(status).filter(is_under_way), Some(written)),

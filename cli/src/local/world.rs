@@ -40,7 +40,7 @@ pub struct Setup<'a> {
     pub listen: SocketAddr,
     /// The program that becomes Envoy and dies with us; see [`Launch::guard`].
     pub guard: Option<&'a Path>,
-    /// The Canary's name.
+    /// The apex name, as in [`serin_rollout::Plan`].
     pub name: &'a str,
     /// The Canary's namespace.
     pub namespace: &'a str,

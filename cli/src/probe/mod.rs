@@ -160,7 +160,7 @@ fn question(plan: &Plan, revision: &str, probe: &Probe) -> Option<Question> {
 
 fn payload(plan: &Plan, revision: &str, phase: serin_rollout::Phase) -> HookPayload {
     HookPayload {
-        name: plan.name.clone(),
+        name: plan.canary.clone(),
         namespace: plan.namespace.clone(),
         phase,
         checksum: revision.to_owned(),

@@ -16,6 +16,7 @@ use crate::{
 pub(crate) fn plan() -> Plan {
     let weight = |percent| ScheduleStep::SetWeight(Weight::from_percent(percent));
     Plan {
+        canary: "app".into(),
         name: "app".into(),
         namespace: "shop".into(),
         schedule: Schedule::Steps(vec![weight(10), weight(50)]),

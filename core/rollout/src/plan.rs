@@ -7,7 +7,9 @@ use serin_route::{Affinity, Direct, KeySource, Otherwise, RoutePattern, Rule, We
 /// A release's plan. Built by `api` from a Canary; whoever builds it has reported every problem already.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The apex name.
+    /// The Canary's own name, as messages have it.
+    pub canary: String,
+    /// The apex name, as routes have it.
     pub name: String,
     /// The namespace.
     pub namespace: String,

@@ -138,3 +138,13 @@ fn what_is_no_file_of_status_is_refused() {
     std::fs::write(&path, huge).unwrap();
     assert!(claim(&path).unwrap_err().to_string().contains("longer than"));
 }
+
+#[test]
+fn a_canary_is_its_own_name_not_its_targets() {
+    let (_directory, path) = left(&underway());
+    let renamed = input::SHOP.replace("{name: shop, namespace", "{name: other, namespace");
+    let plan = input::plan(&renamed).unwrap();
+    assert_eq!((plan.canary.as_str(), plan.name.as_str()), ("other", "shop"));
+    let error = StateFile::claim(&path, &plan, at(100)).unwrap_err().to_string();
+    assert!(error.contains("holds the release of shop.prod, and this is other.prod"), "{error}");
+}

@@ -9,7 +9,7 @@ use crate::{Action, Notice, NoticeKind, Run, Severity, Verdict, VerdictState};
 impl Turn<'_> {
     /// `name.namespace`, as every message has it.
     pub(super) fn subject(&self) -> String {
-        format!("{}.{}", self.plan.name, self.plan.namespace)
+        format!("{}.{}", self.plan.canary, self.plan.namespace)
     }
 
     /// Tells what happened. The phase is filled in as it is now, so phases change before.
