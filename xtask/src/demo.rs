@@ -1,15 +1,16 @@
 //! The main job for a newcomer: build what is needed, then three releases on a real Envoy.
 
 use std::{
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     envoy,
-    run::{cargo, run, target},
+    run::{cargo, run, say, target},
     wasm,
 };
 
@@ -23,10 +24,12 @@ pub(crate) struct Args {
     rest: Vec<String>,
 }
 
-/// Builds, then runs the demo.
+/// Builds, then becomes the demo: whoever signals this process signals `serin`, and its exit code is the demo's.
 pub(crate) fn run_demo(args: &Args) -> Result<()> {
     let parts = Parts::ready(args.envoy.as_deref())?;
-    run(parts.serin().arg("demo").args(&args.rest))
+    say(&format!("{} demo {}", parts.serin.display(), args.rest.join(" ")));
+    let error = parts.serin().arg("demo").args(&args.rest).exec();
+    Err(error).with_context(|| format!("{} could not be started", parts.serin.display()))
 }
 
 /// What a release without a cluster needs.
