@@ -12,8 +12,8 @@ const EXIT_CODES: &str = "Exit codes:
   0    promoted (demo: every release ended as it should)
   1    rolled back (demo: one ended otherwise)
   2    wrong usage, or a file with problems
-  3    something is missing here: Envoy, the filter, a free port
-  4    ended, but the file of --state could not be written: the last line says how it ended
+  3    something is missing here: Envoy, the filter, a free port, a place for the report
+  4    ended, but the report or the file of --state could not be written; the output says how it ended
   130  interrupted";
 
 /// Ships a new version to a few users first, watches it, and goes on or goes back by itself.

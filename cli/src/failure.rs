@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use crate::output::aside;
+use crate::output::{Format, Lines, aside};
 
 /// Wrong usage, or a file with problems.
 pub(crate) const USAGE: u8 = 2;
 /// Something is missing on this machine.
 pub(crate) const ENVIRONMENT: u8 = 3;
-/// It ended, and the file that should say so could not be written.
+/// It ended, and a file that should say so (the state, the report) could not be written.
 pub(crate) const UNSAVED: u8 = 4;
 /// As a shell reports an end by Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -37,11 +37,13 @@ impl Failure {
         Self { code: INTERRUPTED, message: "interrupted".to_owned() }
     }
 
-    /// The last line of JSON of a release that came to no end.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        match self.code {
-            INTERRUPTED => serde_json::json!({ "outcome": "interrupted" }),
-            _ => serde_json::json!({ "outcome": "failed", "text": self.message }),
+    /// Prints the last line of JSON of what came to no end; people read it where [`Self::exit`] says it.
+    pub(crate) fn print(&self, format: Format) {
+        if format == Format::Json {
+            Lines::print(&match self.code {
+                INTERRUPTED => serde_json::json!({ "outcome": "interrupted" }),
+                _ => serde_json::json!({ "outcome": "failed", "text": self.message }),
+            });
         }
     }
 

@@ -141,6 +141,16 @@ fn a_state_that_cannot_be_used_is_told_and_kept() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_told_before_anything_starts() {
+    let words = ["--report", "/nonexistent/report.html"];
+    for output in [local(CANARY, &words), serin(&[&["demo"][..], &words].concat())] {
+        let (code, text) = told(&output);
+        assert_eq!(code, Some(3), "{text}");
+        assert!(text.contains("cannot write the report to /nonexistent/report.html"), "{text}");
+    }
+}
+
+#[test]
 fn without_envoy_it_is_3_and_says_how_to_get_one() {
     let (code, text) = told(&local(CANARY, &[]));
     assert_eq!(code, Some(3));

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub use scenario::Scenario;
 
 use crate::args::Tools;
-use crate::failure::Failure;
+use crate::failure::{Failure, UNSAVED};
 use crate::interrupt::Interrupt;
 use crate::output::{Format, Lines, Paint};
 use crate::recording::Recording;
@@ -61,12 +61,16 @@ struct Opening {
 pub async fn main(options: &Options) -> ExitCode {
     match run(options).await {
         Ok(code) => code,
-        Err(failure) => failure.exit(),
+        Err(failure) => {
+            failure.print(options.output);
+            failure.exit()
+        }
     }
 }
 
 async fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut interrupt = Interrupt::new().map_err(Failure::environment)?;
+    crate::report::file::check(&options.report)?;
     let found = options.tools.find()?;
     let seed = options.seed.map_or_else(random_seed, Ok)?;
     open(options.output, seed);
@@ -83,7 +87,7 @@ async fn run(options: &Options) -> Result<ExitCode, Failure> {
         () = stage.clear() => {}
         () = interrupt.next() => {}
     }
-    close(options, &played?)
+    Ok(close(options, &played?))
 }
 
 async fn play(stage: &mut Stage, options: &Options) -> Result<Vec<Act>, Failure> {
@@ -130,11 +134,7 @@ fn introduce(options: &Options, found: &Found, stage: &Stage) {
 }
 
 /// Prints the summary and writes the report.
-fn close(options: &Options, acts: &[Act]) -> Result<ExitCode, Failure> {
-    let recordings: Vec<&Recording> = acts.iter().map(|act| &act.recording).collect();
-    let path = options.report.display();
-    std::fs::write(&options.report, crate::report::page(&recordings))
-        .map_err(|error| Failure::environment(format!("cannot write {path}: {error}")))?;
+fn close(options: &Options, acts: &[Act]) -> ExitCode {
     if options.output == Format::Text {
         let summaries: Vec<Summary> = acts.iter().map(|act| act.summary.clone()).collect();
         println!("\n{}", summary::table(&summaries));
@@ -142,12 +142,17 @@ fn close(options: &Options, acts: &[Act]) -> Result<ExitCode, Failure> {
             "Seconds from the canary's first request until every worker showed the new weight."
         );
     }
-    eprintln!("The report is in {path}");
+    let recordings: Vec<&Recording> = acts.iter().map(|act| &act.recording).collect();
+    let reported = crate::report::file::write(&options.report, &recordings);
     let wrong: Vec<String> = acts.iter().filter_map(Act::wrong).collect();
     for wrong in &wrong {
         eprintln!("serin: {wrong}");
     }
-    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match reported {
+        Err(_) => ExitCode::from(UNSAVED),
+        Ok(()) if wrong.is_empty() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+    }
 }
 
 fn random_seed() -> Result<u64, Failure> {

@@ -1,7 +1,6 @@
 //! The command `serin local`: a file and addresses in, an exit code out.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::net::lookup_host;
@@ -15,6 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::output::{self, Format, Lines, Sink, Summary, aside};
 use crate::probe;
 use crate::recording::Recording;
+use crate::report::{self, file::Unwritten};
 use crate::tools::{self, Found};
 
 /// The name of a version, where only its addresses are known.
@@ -25,19 +25,27 @@ fn revision(addresses: &[String]) -> String {
 /// Carries out the release and reports how it ended.
 pub async fn main(args: &Local) -> ExitCode {
     match carry_out(args).await {
-        Ok(Outcome { unsaved: Some(why), .. }) => {
+        Ok((Outcome { unsaved: Some(why), .. }, _)) => {
             let text = "it still holds an older status: remove it before the next release";
             aside(format_args!("serin: {why}; {text}"));
             ExitCode::from(failure::UNSAVED)
         }
-        Ok(Outcome { ending: Ending::Promoted, .. }) => ExitCode::SUCCESS,
-        Ok(Outcome { ending: Ending::RolledBack, .. }) => ExitCode::FAILURE,
-        Err(failure) => failure.exit(),
+        Ok((_, Err(Unwritten))) => ExitCode::from(failure::UNSAVED),
+        Ok((Outcome { ending: Ending::Promoted, .. }, _)) => ExitCode::SUCCESS,
+        Ok((Outcome { ending: Ending::RolledBack, .. }, _)) => ExitCode::FAILURE,
+        Err(failure) => {
+            failure.print(args.output);
+            failure.exit()
+        }
     }
 }
 
-async fn carry_out(args: &Local) -> Result<Outcome, Failure> {
+/// How the release ended, and whether its report was written.
+async fn carry_out(args: &Local) -> Result<(Outcome, Result<(), Unwritten>), Failure> {
     let (release, yaml) = release(args).await?;
+    if !args.no_report {
+        report::file::check(&args.report)?;
+    }
     let (kept, clock) = claim(args, &release)?;
     let found = args.tools.find()?;
     let mut interrupt = Interrupt::new().map_err(Failure::environment)?;
@@ -53,10 +61,9 @@ async fn carry_out(args: &Local) -> Result<Outcome, Failure> {
         () = world.stop() => {}
         () = interrupt.next() => {}
     }
-    if !args.no_report {
-        write_report(&recording, &args.report);
-    }
-    ended
+    let reported =
+        if args.no_report { Ok(()) } else { report::file::write(&args.report, &[&recording]) };
+    ended.map(|outcome| (outcome, reported))
 }
 
 async fn follow(
@@ -77,10 +84,8 @@ async fn follow(
         () = interrupt.next() => Err(Failure::interrupted()),
     };
     drop(printer);
-    match &ended {
-        Ok(outcome) => conclude(args.output, outcome),
-        Err(failure) if args.output == Format::Json => Lines::print(&failure.json()),
-        Err(_) => {}
+    if let Ok(outcome) = &ended {
+        conclude(args.output, outcome);
     }
     ended
 }
@@ -183,12 +188,5 @@ fn conclude(format: Format, outcome: &Outcome) {
     match format {
         Format::Json => Lines::print(&summary),
         Format::Text => aside(summary),
-    }
-}
-
-fn write_report(recording: &Recording, path: &Path) {
-    match recording.write(path) {
-        Ok(()) => aside(format_args!("The report is in {}", path.display())),
-        Err(error) => aside(format_args!("serin: cannot write {}: {error}", path.display())),
     }
 }

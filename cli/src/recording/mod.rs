@@ -2,14 +2,12 @@
 //!
 //! Reports are cumulative; a recording keeps the differences between them. Its memory is bounded: when a release is
 //! long, old seconds are merged into longer spans, so that sums stay exact and only the resolution suffers.
-//! Nothing here reads a clock or decides anything; only [`Recording::write`] touches the disk.
+//! Nothing here reads a clock, decides anything or touches the disk.
 
 mod failures;
 mod point;
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 use serin_rollout::{GenerationTraffic, Notice, NoticeKind, Phase, Plan, Status, Traffic, Verdict};
@@ -132,11 +130,6 @@ impl Recording {
     /// Adds a line to the page's facts about this release, such as what only the shell has measured.
     pub fn fact(&mut self, name: &str, value: impl Into<String>) {
         self.facts.push((name.to_owned(), value.into()));
-    }
-
-    /// Writes the report page of this one recording.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        std::fs::write(path, crate::report::page(&[self]))
     }
 
     /// Seconds since the recording began.

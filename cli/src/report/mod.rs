@@ -6,6 +6,7 @@
 
 mod bins;
 mod charts;
+pub(crate) mod file;
 mod html;
 mod panel;
 mod scale;
