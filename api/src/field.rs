@@ -6,6 +6,10 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Field(String);
 
+/// The names of lengths of time.
+const DURATIONS: [&str; 7] =
+    ["interval", "duration", "timeout", "block", "latencyWarmup", "maxDwell", "threshold"];
+
 impl Field {
     /// Where a path begins.
     pub(crate) fn root(text: impl Into<String>) -> Self {
@@ -21,6 +25,12 @@ impl Field {
             (true, false) => Self(format!("{}.{name}", self.0)),
             (false, _) => Self(format!("{}[{name:?}]", self.0)),
         }
+    }
+
+    /// It is a length of time, by its name.
+    pub(crate) fn is_duration(&self) -> bool {
+        let name = self.0.rsplit('.').next().unwrap_or_default();
+        DURATIONS.contains(&name)
     }
 
     /// An element of this list.

@@ -38,5 +38,5 @@ pub use crd::{canary_crd, metric_template_crd};
 pub use duration::{DurationError, parse_duration, show_duration};
 pub use local::local_problems;
 pub use problem::{Place, Problem, Problems};
-pub use read::{Objects, read};
+pub use read::{Objects, read, read_and};
 pub use template::{MetricTemplate, MetricTemplateSpec, Provider, ProviderKind, SecretRef};

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{file, flagger_file, golden, planned, problems_of};
-use serin_api::{local_problems, read};
+use serin_api::{local_problems, read, read_and};
 
 /// What is wrong with an analysis.
 #[track_caller]
@@ -56,7 +56,17 @@ fn steps_are_weights_and_pauses() {
     check(
         "steps:\n- setWeight: 10\n- {}\n- {setWeight: 20, pause: {}}\n- setWeight: 10\n\
          - setWeight: 0.005\n- setWeight: 100.5\n- pause: {duration: 0s}\n- pause: {duration: 10}",
-        &["spec.analysis.steps[7].pause.duration: must be a text, not 10"],
+        &[
+            "spec.analysis.steps[1]: needs one of setWeight and pause",
+            "spec.analysis.steps[2]: needs one of setWeight and pause",
+            "spec.analysis.steps[3].setWeight: must rise: 10% follows 10%",
+            "spec.analysis.steps[4].setWeight: must be above 0 and at most 100, with at most two \
+             decimals, not 0.005",
+            "spec.analysis.steps[5].setWeight: must be above 0 and at most 100, with at most two \
+             decimals, not 100.5",
+            "spec.analysis.steps[6].pause.duration: must be longer than 0s",
+            "spec.analysis.steps[7].pause.duration: must be a text, not 10: such as 10s",
+        ],
     );
     check(
         "steps:\n- setWeight: 10\n- {}\n- {setWeight: 20, pause: {}}\n- setWeight: 10\n\
@@ -75,6 +85,34 @@ fn steps_are_weights_and_pauses() {
         ],
     );
     check("steps: [{pause: {}}]", &["spec.analysis.steps: needs at least one setWeight"]);
+}
+
+/// A field of the wrong type hides nothing but what it would have said itself.
+#[test]
+fn types_and_meaning_are_told_together() {
+    let text = file(
+        "interval: 30\nthreshold: 0\nstepWeights: [10, x]\nmaxWeight: true\n\
+         metrics: [{name: errors, thresholdRange: {max: 1}}]\nevidence: {maxDwell: 10s, guard: 0}",
+        "suspend: true",
+    );
+    let text = text.replace(", name: shop}", "}");
+    let problems = read_and(&text, |canary, _| local_problems(canary)).unwrap_err();
+    let told: Vec<String> =
+        problems.iter().map(|it| format!("{}: {}", it.path, it.message)).collect();
+    assert_eq!(
+        told,
+        [
+            "spec.targetRef.name: is missing",
+            "spec.suspend: has no meaning here: there is one run, and it was just started",
+            "spec.analysis.interval: must be a text, not 30: such as 30s",
+            "spec.analysis.threshold: must be from 1 to 4294967295, not 0",
+            "spec.analysis.stepWeights[1]: must be a whole number, not \"x\"",
+            "spec.analysis.maxWeight: must be a whole number, not true",
+            "spec.analysis.metrics[0]: needs a query or a templateRef: built in are only \
+             request-success-rate and request-duration, not \"errors\"",
+            "spec.analysis.evidence.guard: must be from 1 to 100, not 0",
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A file's text to objects: YAML, one Canary and any number of templates. Fields that are not known are problems here,
 //! unlike in objects from a cluster: a file was typed by someone who wants to know.
 
+mod mend;
 mod schema;
 mod tree;
 
@@ -35,6 +36,14 @@ pub struct Objects {
 /// Reads a file. If its text is no YAML, that is the only problem; otherwise they are all there: unknown and missing
 /// fields, wrong types, and whatever [`plan`] finds in the rest.
 pub fn read(text: &str) -> Result<Objects, Problems> {
+    read_and(text, |_, _| Problems::default())
+}
+
+/// As [`read`]. Where something is wrong, the problems that `more` finds in the rest are told beside it.
+pub fn read_and(
+    text: &str,
+    more: impl FnOnce(&Canary, &[MetricTemplate]) -> Problems,
+) -> Result<Objects, Problems> {
     let mut file = File::default();
     let it = &mut file.problems;
     if text.len() > TEXT_BYTES_MAX {
@@ -45,7 +54,7 @@ pub fn read(text: &str) -> Result<Objects, Problems> {
             Err(problem) => it.push(problem),
         }
     }
-    file.finish()
+    file.finish(more)
 }
 
 impl Objects {
@@ -89,6 +98,8 @@ struct File {
     templates: Vec<MetricTemplate>,
     places: Places,
     problems: Problems,
+    /// Fields that were made up so that the rest could be read.
+    mended: Vec<String>,
 }
 
 impl File {
@@ -153,6 +164,9 @@ impl File {
         let mut found = Problems::default();
         schema::check(&json, schema, field, &mut found);
         authored(&mut json);
+        if !found.is_empty() {
+            mend::mend(&mut json, schema, field, &mut self.mended);
+        }
         let read = serde_json::from_value(json);
         if let (Err(error), true) = (&read, found.is_empty()) {
             found.add(field.at("spec"), error.to_string());
@@ -161,7 +175,10 @@ impl File {
         read.ok()
     }
 
-    fn finish(mut self) -> Result<Objects, Problems> {
+    fn finish(
+        mut self,
+        more: impl FnOnce(&Canary, &[MetricTemplate]) -> Problems,
+    ) -> Result<Objects, Problems> {
         if self.problems.is_empty() && self.canaries == 0 {
             self.problems.add("", "holds no Canary");
         }
@@ -171,13 +188,15 @@ impl File {
                 namespace.get_or_insert_with(|| canary.namespace().to_owned());
             }
         }
-        let (mut problems, places) = (self.problems, self.places);
+        let (mut problems, places, mended) = (self.problems, self.places, self.mended);
         match self.canary {
             Some(canary) if problems.is_empty() => {
                 return Ok(Objects { canary, templates: self.templates, places });
             }
             Some(canary) => {
-                problems.extend(plan(&canary, &self.templates).err().into_iter().flatten());
+                let meaning = plan(&canary, &self.templates).err().into_iter().flatten();
+                let found = more(&canary, &self.templates).into_iter().chain(meaning);
+                problems.extend(found.filter(|it| !mend::is_doubtful(it, &mended)));
             }
             None => {}
         }

@@ -62,8 +62,9 @@ fn object(value: &Value, schema: &Value, field: &Field, problems: &mut Problems)
     }
 }
 
-fn scalar(value: &Value, kind: &str, schema: &Value, field: &Field, problems: &mut Problems) {
-    let (fits, what) = match kind {
+/// Whether a value is of a kind, and what that is called.
+fn kind_of(value: &Value, kind: &str, schema: &Value) -> (bool, &'static str) {
+    match kind {
         "string" => (value.is_string(), "a text"),
         "boolean" => (value.is_boolean(), "true or false"),
         "integer" if schema["format"] == "int32" => {
@@ -72,9 +73,27 @@ fn scalar(value: &Value, kind: &str, schema: &Value, field: &Field, problems: &m
         }
         "integer" => (value.is_i64(), "a whole number"),
         _ => (value.is_number(), "a number"),
-    };
+    }
+}
+
+/// Whether a value is one that its schema takes.
+pub(super) fn is_scalar(value: &Value, kind: &str, schema: &Value) -> bool {
+    let listed = schema["enum"].as_array().is_none_or(|words| words.contains(value));
+    kind_of(value, kind, schema).0 && listed
+}
+
+fn scalar(value: &Value, kind: &str, schema: &Value, field: &Field, problems: &mut Problems) {
+    let (fits, what) = kind_of(value, kind, schema);
     if !fits {
-        problems.add(field, format!("must be {what}, not {}", shown(value)));
+        // Who writes a bare number where a text belongs has forgotten its unit or its quotes.
+        let hint = match (kind, value) {
+            ("string", Value::Number(number)) if field.is_duration() => {
+                format!(": such as {number}s")
+            }
+            ("string", Value::Number(number)) => format!(": such as \"{number}\""),
+            _ => String::new(),
+        };
+        problems.add(field, format!("must be {what}, not {}{hint}", shown(value)));
         return;
     }
     let Some(words) = schema["enum"].as_array() else { return };
