@@ -41,7 +41,7 @@ pub fn local_problems(canary: &Canary) -> Problems {
     let mut problems = Problems::default();
     if canary.group != Group::Serin {
         let (ours, given) = (Group::Serin.api_version(), canary.group.api_version());
-        let rule = format!("serin local takes {ours} only, not {given}");
+        let rule = format!("must be {ours}: {given} is for clusters");
         problems.add("apiVersion", rule);
     }
     let (spec, analysis) = (Field::root("spec"), Field::root("spec.analysis"));

@@ -365,7 +365,7 @@ fn files_hold_one_canary() {
         (
             canary.replace("v1beta1", "v1"),
             vec![
-                "apiVersion: must be serin.dev/v1beta1 or flagger.app/v1beta1, not \"serin.dev/v1\"",
+                "apiVersion: must be serin.dev/v1beta1, or in a cluster flagger.app/v1beta1, not \"serin.dev/v1\"",
             ],
         ),
     ] {

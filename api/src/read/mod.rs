@@ -113,7 +113,7 @@ impl File {
             Some(keys::METRIC_TEMPLATE) if group.is_some() => return self.template(node, root),
             Some(keys::CANARY | keys::METRIC_TEMPLATE) => {
                 let [ours, flaggers] = [Group::Serin, Group::Flagger].map(Group::api_version);
-                ("apiVersion", format!("must be {ours} or {flaggers}"), version)
+                ("apiVersion", format!("must be {ours}, or in a cluster {flaggers}"), version)
             }
             _ => ("kind", "must be Canary or MetricTemplate".to_owned(), kind),
         };

@@ -101,12 +101,13 @@ async fn release(args: &Local) -> Result<(Release, String), Failure> {
         let problems = unreachable.join("\n");
         return Err(Failure::usage(format!("{file} cannot be used:\n{problems}")));
     }
+    let (primary, canary) = addresses(args).await?;
     let release = Release {
         plan,
         revision: revision(&args.canary),
         primary_revision: revision(&args.primary),
-        primary: resolve(&args.primary).await?,
-        canary: resolve(&args.canary).await?,
+        primary,
+        canary,
     };
     Ok((release, text))
 }
@@ -132,20 +133,39 @@ fn claim(args: &Local, release: &Release) -> Result<(Option<Kept>, Clock), Failu
     }
 }
 
-async fn resolve(names: &[String]) -> Result<Vec<SocketAddr>, Failure> {
+/// Primary's and the canary's addresses; everything that is wrong with either is told.
+async fn addresses(args: &Local) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Failure> {
+    let mut problems = Vec::new();
+    let primary = resolve("--primary", &args.primary, &mut problems).await;
+    let canary = resolve("--canary", &args.canary, &mut problems).await;
+    if !problems.is_empty() {
+        return Err(Failure::usage(problems.join("\n")));
+    }
+    for shared in primary.iter().filter(|address| canary.contains(address)) {
+        aside(format_args!(
+            "serin: {shared} is both --primary and --canary: one program cannot be told from itself"
+        ));
+    }
+    Ok((primary, canary))
+}
+
+async fn resolve(option: &str, names: &[String], problems: &mut Vec<String>) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     for name in names {
-        let found = lookup_host(name.as_str()).await;
-        let found = found.map_err(|error| {
-            Failure::usage(format!("{name:?} is no HOST:PORT that can be found: {error}"))
-        })?;
-        for address in found {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+        match lookup_host(name.as_str()).await {
+            Ok(found) => {
+                for address in found {
+                    if !addresses.contains(&address) {
+                        addresses.push(address);
+                    }
+                }
             }
+            Err(error) => problems.push(format!(
+                "{option} {name:?} cannot be found: {error}; give HOST:PORT, such as 127.0.0.1:9001"
+            )),
         }
     }
-    Ok(addresses)
+    addresses
 }
 
 async fn start(
