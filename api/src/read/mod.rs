@@ -84,6 +84,9 @@ fn documents(text: &str) -> Result<Vec<Spanned<Node>>, Problem> {
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let message = error.render_with_options(serde_saphyr::render_options! {});
+        // What follows speaks of the parser's settings, and says the place once more.
+        let message = message.split(", set ").next().unwrap_or_default();
+        let message = message.split(" at line ").next().unwrap_or_default();
         let place = error.location().and_then(place);
         Problem { path: String::new(), message: format!("is no YAML: {message}"), place }
     })

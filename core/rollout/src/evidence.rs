@@ -184,8 +184,11 @@ impl Ledger {
     ) -> Verdict {
         let Conclusion { state, action, reason, waits_for } = it;
         let leading = self.leading(plan);
-        let all = pairs(self.consumed.generations(), Metric::Errors, None, None);
-        let (canary, primary) = total(&all);
+        let pairs = match &leading {
+            Some(leading) => self.pairs_of(plan, leading),
+            None => pairs(self.consumed.generations(), Metric::Errors, None, None),
+        };
+        let (canary, primary) = total(&pairs);
         let blocks = self.processes.leading().map_or(0, process::Process::blocks);
         let mut verdict = Verdict {
             state,
@@ -202,8 +205,6 @@ impl Ledger {
             at: now,
             leading: None,
         };
-        let pairs =
-            leading.as_ref().map(|leading| self.pairs_of(plan, leading)).unwrap_or_default();
         if let Some(leading) = &leading {
             verdict.odds_ratio = self.odds_ratio(leading, &pairs);
         }

@@ -21,9 +21,9 @@ pub struct Verdict {
     /// What leads it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leading: Option<Leading>,
-    /// The canary's failures, of randomised requests.
+    /// The canary's bad events in the leading respect (errors where nothing leads), of randomised requests.
     pub canary: Sample,
-    /// Primary's.
+    /// Primary's in the same respect.
     pub primary: Sample,
     /// Odds ratio canary to primary, 95 % interval valid at any time.
     #[serde(skip_serializing_if = "Option::is_none")]

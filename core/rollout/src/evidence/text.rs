@@ -11,15 +11,26 @@ const CERTAIN: f64 = 1e15;
 pub(super) fn sentence(verdict: &Verdict, seen: (Counts, Counts), pods: u32) -> String {
     let (canary, primary) = seen;
     let respect = respect(verdict.leading.as_ref());
-    let mut parts = vec![format!("{respect} {} vs {}", share(canary), share(primary))];
+    // What nobody has seen passed no test, whatever lets it advance.
+    let nothing = canary.exposed == 0 && primary.exposed == 0;
+    let mut parts = vec![if nothing {
+        "no data: nothing was compared".to_owned()
+    } else {
+        format!("{respect} {} vs {}", share(canary), share(primary))
+    }];
     if let Some(odds) = verdict.odds_ratio {
         parts.push(format!("odds ratio [{}–{}]", short(odds.lo), short(odds.hi)));
     }
-    parts.push(evidence(verdict));
+    if !nothing {
+        parts.push(evidence(verdict));
+    }
     if pods > 0 {
         parts.push(format!("{pods} {}", if pods == 1 { "pod" } else { "pods" }));
     }
-    let line = format!("{} {}", heading(verdict), parts.join(", "));
+    let line = match (heading(verdict), nothing) {
+        ("PASS", true) => parts.join(", "),
+        (heading, _) => format!("{heading} {}", parts.join(", ")),
+    };
     match verdict.waits_for.as_slice() {
         [] => line,
         waits_for => format!("{line}; waits for {}", waits_for.join(", ")),
@@ -58,7 +69,14 @@ fn evidence(verdict: &Verdict) -> String {
     let (equals, chance) = if e < CERTAIN { ("=", short(e)) } else { (">", short(CERTAIN)) };
     let blocks = verdict.blocks;
     let noun = if blocks == 1 { "block" } else { "blocks" };
-    format!("E{equals}{chance} (chance if healthy ≤ 1/{chance}), {blocks} {noun}")
+    // What one block may add is bounded, so that a burst rolls nobody back: where that binds, it is what is waited for.
+    let capped = match short(verdict.ln_e_capped.exp()) {
+        capped if verdict.ln_e_capped < CERTAIN.ln() && capped != chance => {
+            format!("capped {capped} in ")
+        }
+        _ => String::new(),
+    };
+    format!("E{equals}{chance} (chance if healthy ≤ 1/{chance}), {capped}{blocks} {noun}")
 }
 
 /// Two or three figures: `0.11`, `5.1`, `98`, `3.2e3`.
@@ -116,6 +134,21 @@ mod tests {
     fn what_is_certain_needs_no_figures() {
         let certain = verdict(VerdictState::Fail, Action::Rollback, 900.0);
         assert_eq!(evidence(&certain), "E>1.0e15 (chance if healthy ≤ 1/1.0e15), 3 blocks");
+    }
+
+    #[test]
+    fn a_burst_says_how_much_of_it_counts() {
+        let mut burst = verdict(VerdictState::Inconclusive, Action::Quarantine, 2700_f64.ln());
+        (burst.ln_e_capped, burst.blocks) = (14_f64.ln(), 1);
+        assert_eq!(evidence(&burst), "E=2.7e3 (chance if healthy ≤ 1/2.7e3), capped 14 in 1 block");
+    }
+
+    #[test]
+    fn what_was_not_seen_did_not_pass() {
+        let mut unseen = verdict(VerdictState::Pass, Action::Advance, 0.0);
+        unseen.odds_ratio = None;
+        let nothing = (Counts::default(), Counts::default());
+        assert_eq!(sentence(&unseen, nothing, 2), "no data: nothing was compared, 2 pods");
     }
 
     #[test]

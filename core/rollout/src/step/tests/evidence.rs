@@ -3,7 +3,7 @@
 use serin_route::{Assignment, RoutePattern, Track};
 
 use super::*;
-use crate::{AdvanceGate, KeyedTraffic};
+use crate::{AdvanceGate, KeyedTraffic, Sample};
 
 #[test]
 fn a_failing_canary_is_quarantined_then_rolled_back() {
@@ -242,6 +242,8 @@ fn a_slow_canary_is_out_once_it_is_warm() {
     let verdict = drill.run().verdict.clone().unwrap();
     assert_eq!((drill.status.phase, verdict.reason.as_str()), (Phase::Failed, "Latency"));
     assert!(verdict.text.contains("latency over"), "{}", verdict.text);
+    let Sample { exposed, bad, .. } = verdict.canary;
+    assert!(bad > 0 && verdict.text.contains(&format!("({bad}/{exposed})")), "{verdict:?}");
 }
 
 #[test]
