@@ -16,6 +16,13 @@ const EXIT_CODES: &str = "Exit codes:
   4    ended, but the report or the file of --state could not be written; the output says how it ended
   130  interrupted";
 
+/// What a person at the terminal may type; shown by `local --help`.
+const COMMANDS: &str = "While it runs, type at the terminal:
+  pause    hold the weight, keep judging
+  resume   go on, also past a pause without end or an unclear evidence
+  promote  skip the steps that are left
+  abort    take all traffic back";
+
 /// Ships a new version to a few users first, watches it, and goes on or goes back by itself.
 #[derive(Debug, Parser)]
 #[command(name = "serin", version, after_help = EXIT_CODES, max_term_width = 100)]
@@ -29,7 +36,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Carry out one release between two sets of addresses, behind an Envoy of its own.
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = format!("{COMMANDS}\n\n{EXIT_CODES}"))]
     Local(Local),
     /// Watch three releases of a small web app on a real Envoy: a healthy one, one that fails, one that is slow.
     #[command(after_help = EXIT_CODES)]

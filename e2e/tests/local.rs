@@ -81,7 +81,9 @@ fn load(program: &Program) -> Steady {
 
 /// A part of a notice, and the weight in percent.
 fn percent(notice: &Value) -> Option<u64> {
-    notice["weight"].as_u64().map(|basis_points| basis_points / 100)
+    let percent = notice["weightPercent"].as_f64()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+    Some(percent as u64)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,7 +130,10 @@ fn introduce(options: &Options, found: &Found, stage: &Stage) {
         options.rps,
         load::USERS,
     );
-    println!("E is the evidence against the new version: 20 quarantines it, 1000 rolls it back.");
+    println!(
+        "E is the evidence against the new version: 20 quarantines it; 1000 rolls it back, from at least two\n\
+         blocks of 10 s, each of which may add only so much to it (E capped): one burst is no proof."
+    );
 }
 
 /// Prints the summary and writes the report.

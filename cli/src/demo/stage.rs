@@ -103,7 +103,8 @@ impl Stage {
         }
         let mut recording = Recording::new(&title, self.canary_yaml, &self.plan);
         let release = self.release(&version);
-        let outcome = self.carry_out(&release, &mut recording, output).await?;
+        let outcome =
+            self.carry_out(&release, &mut recording, printer(output, scenario.name())).await?;
         let counts = self.load.end_period().await;
         let act = act(scenario, &version, self.world.clock(), outcome.as_ref(), recording, counts);
         let promoted = outcome.is_some_and(|it| it.ending == Ending::Promoted);
@@ -136,9 +137,8 @@ impl Stage {
         &mut self,
         release: &Release,
         recording: &mut Recording,
-        output: Format,
+        mut printer: Box<dyn Sink>,
     ) -> Result<Option<Outcome>, Failure> {
-        let mut printer = printer(output);
         let mut sinks: [&mut dyn Sink; 2] = [printer.as_mut(), recording];
         let (intend, mut intents) = mpsc::channel(1);
         let too_long = async {
@@ -203,10 +203,11 @@ fn act(
     let summary = Summary::new(scenario.name(), ending, moments, &counts);
     let versions: Vec<String> =
         counts.versions.iter().map(|(version, count)| format!("{version} {count}")).collect();
-    recording.fact("Answered by", versions.join(", "));
+    recording
+        .fact("Answers that callers got, also just before and after it", versions.join(", "));
     let (requests, faults) = version.served();
     let own = format!("{requests} requests, {faults} failed on purpose");
-    recording.fact(&format!("{} itself counted", version.name()), own);
+    recording.fact(&format!("{} itself counted, whoever asked", version.name()), own);
     let failed =
         format!("{} by the app, {} otherwise", counts.failed_by_app, counts.failed_otherwise);
     recording.fact("Failed, as callers saw it", failed);
@@ -219,7 +220,10 @@ fn act(
         .filter_map(|(what, seconds)| Some(format!("{what} {:.1} s", seconds?)))
         .collect();
     if !told.is_empty() {
-        recording.fact("In force, from the canary’s first request", told.join(", "));
+        recording.fact(
+            "From the canary’s first request until in force on every worker",
+            told.join(", "),
+        );
     }
     Act { scenario, summary, recording, counts }
 }

@@ -55,6 +55,9 @@ async fn carry_out(args: &Local) -> Result<(Outcome, Result<(), Unwritten>), Fai
     };
     introduce(args, &found, &world);
     let title = format!("{}.{}", release.plan.canary, release.plan.namespace);
+    if let Some(status) = kept.as_ref().and_then(|kept| kept.unfinished.as_ref()) {
+        aside(format_args!("Carrying on {title} as it was kept: {}", output::standing(status)));
+    }
     let mut recording = Recording::new(&title, &yaml, &release.plan);
     let ended = follow(args, &release, kept, &mut world, &mut recording, &mut interrupt).await;
     tokio::select! {
@@ -75,7 +78,7 @@ async fn follow(
     interrupt: &mut Interrupt,
 ) -> Result<Outcome, Failure> {
     let mut intents = intents::from_terminal();
-    let mut printer = output::printer(args.output);
+    let mut printer = output::printer(args.output, &recording.title);
     let mut sinks: [&mut dyn Sink; 2] = [printer.as_mut(), recording];
     let ended = tokio::select! {
         ended = Engine::run(release, kept, world, &mut sinks, &mut intents) => {

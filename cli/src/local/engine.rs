@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serin_rollout::{Answer, Book, Intent, Ledger, Status, step};
+use serin_rollout::{Answer, Book, Intent, Ledger, Severity, Status, step};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
 
@@ -187,7 +187,12 @@ impl<'a> Engine<'a> {
             match self.event(until, intents).await {
                 Event::Report(arrival) => self.take_reports(arrival).await,
                 Event::Answer(answer) => self.answers.push(answer),
-                Event::Intent(intent) => self.intents.push_back(intent),
+                Event::Intent(intent) => {
+                    let now = self.world.clock().now();
+                    let word = format!("{intent:?}").to_lowercase();
+                    self.remark(now, Severity::Info, format!("{word}: asked for by a person"));
+                    self.intents.push_back(intent);
+                }
                 Event::Health => {
                     self.look_after_envoy().await;
                     continue;

@@ -32,7 +32,8 @@ fn listen(sender: &mpsc::Sender<Intent>) {
         match intent(&line) {
             Some(intent) if sender.blocking_send(intent).is_err() => return,
             Some(_) => {}
-            None => aside("hint: pause, resume, promote or abort"),
+            // The empty line below is the one that the live line is written on.
+            None => aside("hint: pause, resume, promote or abort\n"),
         }
     }
 }

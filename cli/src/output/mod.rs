@@ -1,5 +1,7 @@
 //! What a person or a program is shown of a release while it runs.
 
+#[cfg(test)]
+mod fixture;
 mod json;
 mod paint;
 mod summary;
@@ -63,12 +65,25 @@ impl Sink for [&mut dyn Sink] {
     }
 }
 
-/// Prints decisions in a format; `Box`ed because the caller does not care which.
-pub fn printer(format: Format) -> Box<dyn Sink> {
+/// Prints the decisions on a release in a format; `Box`ed because the caller does not care which.
+pub fn printer(format: Format, release: &str) -> Box<dyn Sink> {
     match format {
         Format::Text => Box::new(Timeline::on_stdout()),
-        Format::Json => Box::new(Lines),
+        Format::Json => Box::new(Lines::of(release)),
     }
+}
+
+/// Where a release stands: `Progressing at 25% since …, begun …`.
+pub fn standing(status: &Status) -> String {
+    let Some(run) = &status.run else { return format!("{:?}", status.phase) };
+    let minute = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    format!(
+        "{:?} at {} since {}, begun {}",
+        status.phase,
+        run.weight,
+        minute(run.step_since),
+        minute(run.started)
+    )
 }
 
 /// Says something beside the data, on the standard error. Nobody may be there to read it, which stops no release.

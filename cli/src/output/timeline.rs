@@ -10,9 +10,12 @@ use serin_route::Track;
 
 use super::text::{Sum, bar, cut, tame, wrap};
 use super::{Moment, Paint, Sink};
+use crate::recording::share;
 
 /// The columns left of a message: time, phase, bar, weight.
 const INDENT: usize = 45;
+/// On fewer columns the live line has no bar.
+const COLUMNS_FOR_BAR: usize = 100;
 /// Where the width of the terminal is not known.
 const COLUMNS: usize = 120;
 /// The live line is written again after this time at the earliest.
@@ -28,8 +31,9 @@ pub struct Timeline {
     shown: bool,
     began: Option<Timestamp>,
     last_live: Option<Timestamp>,
-    /// Evidence that was printed last; it is not repeated.
+    /// Evidence that was printed last, or the message that spoke of it; it is not repeated.
     evidence: String,
+    message: String,
 }
 
 impl Timeline {
@@ -44,6 +48,7 @@ impl Timeline {
             began: None,
             last_live: None,
             evidence: String::new(),
+            message: String::new(),
         }
     }
 
@@ -52,11 +57,8 @@ impl Timeline {
         let mark = mark(notice);
         let at = self.seconds(notice.at);
         let phase = format!("{:?}", notice.phase);
-        let head = format!(
-            "{at:>7.1}s  {phase:<16} {}  {:>5} ",
-            bar(notice.weight),
-            notice.weight.to_string()
-        );
+        let weight = share(notice.phase, notice.weight);
+        let head = format!("{at:>7.1}s  {phase:<16} {}  {:>5} ", bar(weight), weight.to_string());
         let width = self.columns.saturating_sub(INDENT).max(30);
         let message = format!("{mark}{}", tame(&notice.message));
         let mut lines = Vec::new();
@@ -67,11 +69,15 @@ impl Timeline {
         }
         let evidence =
             notice.verdict.as_ref().map(|verdict| tame(&verdict.text)).unwrap_or_default();
-        let told = message.contains(&evidence) || evidence == self.evidence;
+        // The end of a release repeats what the line before it said.
+        let words = evidence.trim_start_matches("FAIL ");
+        let said = |message: &str| message.contains(words);
+        let told = said(&message) || said(&self.message) || evidence == self.evidence;
         for part in wrap(&evidence, width.saturating_sub(2)).iter().filter(|_| !told) {
             lines.push(format!("{}  {}", " ".repeat(INDENT), self.paint.dim(part)));
         }
         self.evidence = evidence;
+        self.message = message;
         lines
     }
 
@@ -82,21 +88,25 @@ impl Timeline {
         }
     }
 
+    /// What it waits for comes first: the end is cut where the terminal is narrow.
     fn live_line(&self, moment: &Moment<'_>) -> String {
         let Some(run) = &moment.status.run else { return "waiting".to_owned() };
-        let sum = |track| Sum::of(moment.traffic, track);
-        let mut line = format!(
-            "{:>7.1}s  {:<16} {}  {:>5} failed: canary {}, primary {}",
+        let sum = |track| Sum::of(moment.traffic, track).ratio();
+        let weight = share(moment.status.phase, run.weight);
+        let bar = match self.columns {
+            COLUMNS_FOR_BAR.. => format!("{}  ", bar(weight)),
+            _ => String::new(),
+        };
+        let waits = waits(moment.status, moment)
+            .map_or(String::new(), |waits| format!("waits for {}; ", tame(&waits)));
+        let line = format!(
+            "{:>7.1}s  {:<16} {bar}{:>5} {waits}failed: canary {}, primary {}",
             self.seconds(moment.now),
             format!("{:?}", moment.status.phase),
-            bar(run.weight),
-            run.weight.to_string(),
-            sum(Track::Canary).ratio(),
-            sum(Track::Primary).ratio(),
+            weight.to_string(),
+            sum(Track::Canary),
+            sum(Track::Primary),
         );
-        if let Some(waits) = waits(moment.status, moment) {
-            line = format!("{line}; waits for {}", tame(&waits));
-        }
         cut(&line, self.columns.saturating_sub(1))
     }
 
@@ -104,13 +114,22 @@ impl Timeline {
         self.began.map_or(0.0, |began| at.duration_since(began).as_secs_f64().max(0.0))
     }
 
-    fn write(&mut self, text: &str, stays: bool) {
-        let mut out = std::io::stdout().lock();
-        let clear = if self.shown { "\r\u{1b}[2K" } else { "" };
-        // A reader that has gone away stops no release.
-        let _ = write!(out, "{clear}{text}");
-        let _ = out.flush();
-        self.shown = !stays;
+    /// Prints lines that stay, where the live line was.
+    fn write(&mut self, text: &str) {
+        let clear = if self.shown { "\r\u{1b}[1A\u{1b}[J" } else { "" };
+        print(&format!("{clear}{text}"));
+        self.shown = false;
+    }
+
+    /// Prints the live line anew. The cursor is kept on the line below it, where a person may be typing.
+    fn write_live(&mut self, line: &str) {
+        let text = if self.shown {
+            format!("\u{1b}7\u{1b}[1A\r\u{1b}[2K{line}\u{1b}8")
+        } else {
+            format!("{line}\n")
+        };
+        print(&text);
+        self.shown = true;
     }
 }
 
@@ -119,7 +138,7 @@ impl Sink for Timeline {
         self.began.get_or_insert(notice.at);
         let mut text = self.lines(notice).join("\n");
         text.push('\n');
-        self.write(&text, true);
+        self.write(&text);
     }
 
     fn moment(&mut self, moment: &Moment<'_>) {
@@ -133,16 +152,23 @@ impl Sink for Timeline {
         }
         self.last_live = Some(moment.now);
         let line = self.paint.dim(&self.live_line(moment));
-        self.write(&line, false);
+        self.write_live(&line);
     }
 }
 
 impl Drop for Timeline {
     fn drop(&mut self) {
         if self.shown {
-            self.write("", true);
+            self.write("");
         }
     }
+}
+
+/// A reader that has gone away stops no release.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{text}");
+    let _ = out.flush();
 }
 
 /// A sign for those who see no colours.
@@ -188,6 +214,7 @@ mod tests {
             began: Some(Timestamp::UNIX_EPOCH),
             last_live: None,
             evidence: String::new(),
+            message: String::new(),
         }
     }
 
@@ -215,5 +242,39 @@ mod tests {
         let lines = timeline(80).lines(&notice(NoticeKind::RolledBack, Severity::Error, text));
         assert!(lines[0].ends_with("25% ✖ a message that is much longer"), "{lines:?}");
         assert_eq!(lines[1], format!("{}than the thirty columns it has", " ".repeat(INDENT)));
+    }
+
+    #[test]
+    fn what_was_promoted_has_all_traffic() {
+        let mut promoted = notice(NoticeKind::Promoted, Severity::Info, "Promotion completed!");
+        (promoted.phase, promoted.weight) = (Phase::Succeeded, Weight::ZERO);
+        let line = timeline(120).lines(&promoted);
+        assert_eq!(line, ["   12.0s  Succeeded        ██████████   100% ✔ Promotion completed!"]);
+    }
+
+    #[test]
+    fn the_live_line_says_first_what_it_waits_for() {
+        let run = serin_rollout::Run::default();
+        let status = Status { phase: Phase::Progressing, run: Some(run), ..Status::default() };
+        let verdict = crate::output::fixture::verdict(&["the interval (7 s)"]);
+        let traffic = serin_rollout::Traffic::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let moment = Moment { now, status: &status, traffic: &traffic, verdict: Some(&verdict) };
+        let line = timeline(80).live_line(&moment);
+        assert_eq!(
+            line,
+            "    0.0s  Progressing         0% waits for the interval (7 s); failed: canary …"
+        );
+    }
+
+    #[test]
+    fn the_evidence_of_an_end_is_told_once() {
+        let mut timeline = timeline(200);
+        let verdict = crate::output::fixture::verdict(&[]);
+        let message = format!("Rolling back shop.demo {}", verdict.text);
+        let told = timeline.lines(&notice(NoticeKind::Warning, Severity::Warn, &message));
+        let mut end = notice(NoticeKind::RolledBack, Severity::Error, "Canary failed!");
+        end.verdict = Some(verdict);
+        assert_eq!((told.len(), timeline.lines(&end).len()), (1, 1));
     }
 }

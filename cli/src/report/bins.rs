@@ -43,6 +43,11 @@ impl Bin {
         f64::midpoint(self.from_s, self.to_s)
     }
 
+    /// Nothing was reported of either track.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.point.tracks.primary.requests == 0 && self.point.tracks.canary.requests == 0
+    }
+
     pub(crate) fn tally(&self, track: Track) -> &Tally {
         self.point.tracks.of(track)
     }
@@ -62,7 +67,7 @@ pub(crate) fn window_s(recording: &Recording) -> u32 {
     WINDOW_S.div_ceil(width) * width
 }
 
-/// What a track did in the window that ends with each bin; none where the bin itself is empty.
+/// What a track did in the window that ends with each bin; none where there is nothing in it.
 pub(crate) fn windows(recording: &Recording, bins: &[Bin], track: Track) -> Vec<Option<Tally>> {
     let window = window_s(recording) / width_s(recording);
     let within = |bin: &Bin| {
@@ -73,7 +78,7 @@ pub(crate) fn windows(recording: &Recording, bins: &[Bin], track: Track) -> Vec<
                 sum.add(other.tally(track));
             }
         }
-        (bin.tally(track).requests > 0).then_some(sum)
+        (sum.requests > 0).then_some(sum)
     };
     bins.iter().map(within).collect()
 }

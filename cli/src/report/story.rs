@@ -80,7 +80,10 @@ pub(crate) fn facts(release: &Recording) -> String {
     fact("Took", &seconds(release.duration_s()));
     let totals = release.totals();
     let requests = [("primary", totals.primary.requests), ("canary", totals.canary.requests)];
-    fact("Requests", &requests.map(|(name, n)| format!("{name} {}", count(n))).join(", "));
+    fact(
+        "Requests, as the filter counted and reported",
+        &requests.map(|(name, n)| format!("{name} {}", count(n))).join(", "),
+    );
     for (name, value) in &release.facts {
         fact(name, value);
     }

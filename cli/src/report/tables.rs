@@ -6,7 +6,7 @@ use serin_rollout::{Notice, NoticeKind, Severity, Verdict};
 use serin_route::Track;
 
 use super::bins::bins;
-use super::charts::failed;
+use super::charts::{NO_REPORT, failed};
 use super::html::{Escaped, count, evidence, milliseconds, percent, seconds};
 use crate::recording::{Recording, RouteRow, Tally, share};
 
@@ -16,8 +16,10 @@ pub(crate) fn decisions(release: &Recording) -> String {
         return String::new();
     }
     let mut rows = String::new();
+    let mut before = "";
     for notice in &release.notices {
-        rows += &decision(release, notice);
+        rows += &decision(release, notice, before);
+        before = &notice.message;
     }
     let dropped = match release.notices_dropped {
         0 => String::new(),
@@ -27,7 +29,8 @@ pub(crate) fn decisions(release: &Recording) -> String {
     format!("<h3>Decisions</h3>\n{dropped}{}", table("decisions", &columns, &rows))
 }
 
-fn decision(release: &Recording, notice: &Notice) -> String {
+/// `before` is what the row above says.
+fn decision(release: &Recording, notice: &Notice, before: &str) -> String {
     let (sign, class) = match (notice.severity, notice.kind) {
         (_, NoticeKind::Quarantined) => ("◆", "warn"),
         (Severity::Error, _) => ("✕", "error"),
@@ -42,14 +45,16 @@ fn decision(release: &Recording, notice: &Notice) -> String {
         kind(notice.kind),
         percent(share(notice.phase, notice.weight).fraction()),
         Escaped(&notice.message),
-        notice.verdict.as_ref().map_or(String::new(), |verdict| said(verdict, &notice.message)),
+        notice.verdict.as_ref().map_or(String::new(), |it| said(it, &[before, &notice.message])),
     )
 }
 
-/// The evidence in words, unless the message has them already, and in numbers.
-fn said(verdict: &Verdict, message: &str) -> String {
+/// The evidence in words, unless a message has them already, and in numbers.
+fn said(verdict: &Verdict, messages: &[&str]) -> String {
+    let words = verdict.text.trim_end_matches('.').trim_start_matches("FAIL ");
+    let told = messages.iter().any(|message| message.contains(words));
     let text = match verdict.text.trim_end_matches('.') {
-        text if text.is_empty() || message.contains(text) => String::new(),
+        text if text.is_empty() || told => String::new(),
         text => format!("{text}."),
     };
     let waits = match verdict.waits_for.as_slice() {
@@ -152,7 +157,8 @@ pub(crate) fn numbers(release: &Recording) -> String {
         for track in [Track::Canary, Track::Primary] {
             let tally = bin.tally(track);
             let latency = [0.5, 0.99].map(|q| quantile(tally, q)).join(" / ");
-            let _ = write!(rows, "<td>{}</td><td>{latency}</td>", failed(tally));
+            let seen = if bin.is_silent() { NO_REPORT.to_owned() } else { failed(tally) };
+            let _ = write!(rows, "<td>{seen}</td><td>{latency}</td>");
         }
         let e = [bin.point.ln_e, bin.point.ln_e_capped]
             .map(|ln_e| ln_e.map_or("–".to_owned(), evidence));

@@ -19,6 +19,9 @@ const HEIGHT: f64 = 118.0;
 /// Between two charts' lines and their upper edge.
 const TOP: f64 = 8.0;
 
+/// Reports come once a second, and now and then one comes late: no word of requests that were not sent.
+pub(crate) const NO_REPORT: &str = "no report in this time";
+
 /// Values over time, some missing.
 type Line = Vec<(f64, Option<f64>)>;
 
@@ -94,6 +97,9 @@ fn seconds_tick(s: f64) -> String {
 }
 
 fn both(bin: &Bin, tell: impl Fn(&Tally) -> String) -> String {
+    if bin.is_silent() {
+        return NO_REPORT.to_owned();
+    }
     format!(
         "canary {}; primary {}",
         tell(bin.tally(Track::Canary)),
