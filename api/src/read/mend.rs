@@ -1,5 +1,5 @@
-//! A document that does not fit its schema is made to fit, so that the rest of it can be judged too. What was made up is
-//! noted, and what is said of it later is not believed.
+//! A document that does not fit its schema is made to fit, so that the rest of it can be judged too. What was made
+//! up is noted, and what is said of it later is not believed.
 
 use serde_json::{Map, Value, json};
 

@@ -203,8 +203,7 @@ fn act(
     let summary = Summary::new(scenario.name(), ending, moments, &counts);
     let versions: Vec<String> =
         counts.versions.iter().map(|(version, count)| format!("{version} {count}")).collect();
-    recording
-        .fact("Answers that callers got, also just before and after it", versions.join(", "));
+    recording.fact("Answers that callers got, also just before and after it", versions.join(", "));
     let (requests, faults) = version.served();
     let own = format!("{requests} requests, {faults} failed on purpose");
     recording.fact(&format!("{} itself counted, whoever asked", version.name()), own);

@@ -42,10 +42,12 @@ pub enum BinaryError {
         source: std::io::Error,
     },
     /// It does not say what it is.
-    #[error("{path} does not tell its version: {said:?}; is it an Envoy?")]
+    #[error("{path} does not tell its version ({status}): {said:?}; is it an Envoy?")]
     NotEnvoy {
         /// The one that was found.
         path: PathBuf,
+        /// How it ended.
+        status: std::process::ExitStatus,
         /// What it said.
         said: String,
     },
@@ -76,8 +78,14 @@ impl Binary {
             Err(source) => return Err(BinaryError::NotRunnable { path, source }),
         };
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let status = output.status;
         match version(&said) {
-            None => Err(BinaryError::NotEnvoy { path, said: said.chars().take(200).collect() }),
+            None => {
+                let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                let said = if complaint.is_empty() { said } else { complaint };
+                let said = said.chars().take(200).collect();
+                Err(BinaryError::NotEnvoy { path, status, said })
+            }
             Some(version) if version < OLDEST => Err(BinaryError::TooOld { path, version }),
             Some(version) => Ok(Self { path, version }),
         }
@@ -124,5 +132,7 @@ mod tests {
         assert!(matches!(missing, BinaryError::NotRunnable { .. }), "{missing}");
         let other = Binary::at(Path::new("/bin/echo")).unwrap_err();
         assert!(matches!(other, BinaryError::NotEnvoy { .. }), "{other}");
+        let fails = Binary::at(Path::new("/bin/false")).unwrap_err().to_string();
+        assert!(fails.contains("exit status: 1"), "{fails}");
     }
 }

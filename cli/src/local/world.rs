@@ -79,7 +79,9 @@ pub enum WorldError {
         source: std::io::Error,
     },
     /// The module is something else.
-    #[error("{0} is no WebAssembly module")]
+    #[error(
+        "{0} is no WebAssembly module; build the filter with `cargo xtask wasm`, or name it with --module PATH"
+    )]
     NotWasm(PathBuf),
     /// Somebody else listens there.
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
