@@ -14,8 +14,19 @@ const AGENT_PORT: u16 = 15_020;
 pub async fn vms(mesh: &Mesh, namespace: &str, pod: &str) -> Result<usize> {
     let text = get(mesh, namespace, pod, ADMIN_PORT, "/stats?filter=^server.concurrency$").await?;
     let workers = text.trim().strip_prefix("server.concurrency: ");
-    let workers: usize = workers.with_context(|| format!("{pod} has no workers: {text}"))?.parse()?;
+    let workers: usize =
+        workers.with_context(|| format!("{pod} has no workers: {text}"))?.parse()?;
     Ok(workers + 1)
+}
+
+/// Waits until an Envoy knows a route.
+pub async fn knows(mesh: &Mesh, namespace: &str, pod: &str, route: &str) -> Result<()> {
+    let path = "/config_dump?resource=dynamic_route_configs&name_regex=.*";
+    crate::eventually(&format!("{pod} to know {route}"), async || {
+        let routes = get(mesh, namespace, pod, ADMIN_PORT, path).await?;
+        Ok(routes.contains(route).then_some(()))
+    })
+    .await
 }
 
 /// The lines of a pod's metrics that begin so, as Prometheus would scrape them.

@@ -5,7 +5,6 @@
 //! carries the run's label beside the gateway. docs/cluster.md says what they need and what they make.
 
 pub mod apply;
-pub mod app;
 pub mod diagnosis;
 pub mod envoy;
 pub mod forward;
@@ -28,7 +27,10 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Asks until there is an answer, for as long as [`PATIENCE`]; the error says what was waited for and what stood in the
 /// way last.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn eventually<T>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let began = Instant::now();
     loop {
         let answer = ask().await;

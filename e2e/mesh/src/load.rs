@@ -5,12 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use http_body_util::{BodyExt, Full};
-use hyper::{
-    Method, Request,
-    body::Bytes,
-    client::conn::http1,
-    header::HOST,
-};
+use hyper::{Method, Request, body::Bytes, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use serin_e2e_apps::load::{Options, Outcome, Progress, run};

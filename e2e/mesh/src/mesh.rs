@@ -96,7 +96,9 @@ impl Mesh {
         let namespace = &self.settings.istio_namespace;
         let istiod = self.api::<Deployment>(namespace).get_opt("istiod").await?;
         istiod.with_context(|| {
-            format!("there is no Deployment istiod in {namespace}; SERIN_ISTIO_NAMESPACE names another")
+            format!(
+                "there is no Deployment istiod in {namespace}; SERIN_ISTIO_NAMESPACE names another"
+            )
         })?;
         self.gateway_pod().await.context("SERIN_GATEWAY_LABEL names the gateway's pods")?;
         Ok(())

@@ -11,8 +11,6 @@ use crate::{reports::PORT, space::Space};
 /// Milliseconds between two reports: half the product's, so that nobody waits for long.
 pub const PERIOD_MS: u32 = 500;
 
-
-
 /// A WasmPlugin that runs, or is to run, our filter.
 #[derive(Clone, Debug)]
 pub struct Plugin {

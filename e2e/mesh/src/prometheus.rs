@@ -40,7 +40,11 @@ impl Prometheus {
 /// Percent-encoded, all but letters and digits.
 fn escaped(text: &str) -> String {
     let byte = |byte: u8| {
-        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+        if byte.is_ascii_alphanumeric() {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
     };
     text.bytes().map(byte).collect()
 }

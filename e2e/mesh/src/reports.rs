@@ -141,7 +141,8 @@ async fn follow(client: Client, received: Arc<Mutex<Vec<Received>>>) {
         match since(&client, from).await {
             Ok(came) => {
                 let at = Instant::now();
-                let came = came.into_iter().map(|Came { peer, report }| Received { at, peer, report });
+                let came =
+                    came.into_iter().map(|Came { peer, report }| Received { at, peer, report });
                 lock(&received).extend(came);
             }
             Err(error) => {

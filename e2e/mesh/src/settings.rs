@@ -44,7 +44,8 @@ pub struct Images {
 impl Settings {
     /// Reads them.
     pub fn from_environment() -> Result<Self> {
-        let label = given("SERIN_GATEWAY_LABEL").unwrap_or_else(|| "istio=ingressgateway".to_owned());
+        let label =
+            given("SERIN_GATEWAY_LABEL").unwrap_or_else(|| "istio=ingressgateway".to_owned());
         let label = label.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
         let image = |variable, name: &str| {
             given(variable).unwrap_or_else(|| format!("serin.dev/e2e/{name}:1"))

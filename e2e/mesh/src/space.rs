@@ -147,7 +147,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
 async fn sweep(mesh: &Mesh) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(mesh.client.clone());
     for namespace in namespaces.list(&ListParams::default().labels(LABEL)).await? {
-        if is_dead(namespace.meta()) {
+        if is_dead(&namespace.metadata) {
             gone(namespaces.delete(&namespace.name_any(), &DeleteParams::background()).await)?;
         }
     }

@@ -189,7 +189,7 @@ pub async fn vms(mesh: &Mesh, namespace: &str) -> Result<usize> {
 
 /// Whether all pods of its newest template are ready, and no others are left.
 fn is_complete(deployment: &Deployment) -> bool {
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = deployment.spec.replicas.unwrap_or(1);
     let Some(status) = &deployment.status else { return false };
     let counts: BTreeMap<_, _> = [
         ("all", status.replicas),

@@ -47,7 +47,10 @@ async fn no_request_fails_while_pods_come_and_go() -> Result<()> {
 /// Another weight each second.
 async fn steps(space: &Space, stage: &Stage<'_>) -> Result<()> {
     for generation in 2..=20_u8 {
-        stage.plugin.put(space, &[rollout(space, "shop", generation.into(), generation * 4)]).await?;
+        stage
+            .plugin
+            .put(space, &[rollout(space, "shop", generation.into(), generation * 4)])
+            .await?;
         sleep(Duration::from_secs(1)).await;
     }
     Ok(())

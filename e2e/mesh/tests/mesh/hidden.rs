@@ -1,10 +1,16 @@
 //! A namespace whose `Sidecar` hides the receiver's service: requests do not care, and a person is told.
 
-use std::{collections::BTreeSet, time::{Duration, Instant}};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::{ApiResource, DeleteParams, DynamicObject, LogParams}};
+use kube::{
+    Api,
+    api::{ApiResource, DeleteParams, DynamicObject, LogParams},
+};
 use serin_e2e::chance::sigmas;
 use serin_e2e_mesh::{
     apply::{fill, resource},
@@ -56,7 +62,8 @@ async fn told(space: &Space, stage: &Stage<'_>) -> Result<()> {
     let sidecar = LogParams { container: Some("istio-proxy".to_owned()), ..LogParams::default() };
     let lines = eventually("the filter to say that it cannot report", async || {
         let log = pods.logs(&pod, &sidecar).await?;
-        let told: Vec<_> = log.lines().filter(|it| it.contains("serin: ")).map(str::to_owned).collect();
+        let told: Vec<_> =
+            log.lines().filter(|it| it.contains("serin: ")).map(str::to_owned).collect();
         Ok((!told.is_empty()).then_some(told))
     })
     .await?;
@@ -67,7 +74,8 @@ async fn told(space: &Space, stage: &Stage<'_>) -> Result<()> {
     let later = log.lines().filter(|it| it.contains("serin: ")).count();
     let vms = envoy::vms(&space.mesh, &space.name, &pod).await?;
     ensure!(later <= vms, "{later} lines of {vms} VMs: {log}");
-    let failed = envoy::metrics(&space.mesh, &space.name, &pod, "serin_reports_failed_total").await?;
+    let failed =
+        envoy::metrics(&space.mesh, &space.name, &pod, "serin_reports_failed_total").await?;
     let counts: BTreeSet<_> = failed.iter().filter_map(|it| it.rsplit(' ').next()).collect();
     ensure!(!counts.is_empty() && !counts.contains("0"), "{failed:?}");
     Ok(())

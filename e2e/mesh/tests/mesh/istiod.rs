@@ -48,7 +48,9 @@ async fn absence(space: &Space, stage: &Stage<'_>) -> Result<()> {
         ensure!(now > counted + 100, "{counted} requests reported, and 5 s later {now}");
         counted = now;
     }
-    space.mesh.pod(&space.mesh.settings.istio_namespace, "app=istiod").await.map_or(Ok(()), |pod| {
-        anyhow::bail!("{pod} was there all the time")
-    })
+    space
+        .mesh
+        .pod(&space.mesh.settings.istio_namespace, "app=istiod")
+        .await
+        .map_or(Ok(()), |pod| anyhow::bail!("{pod} was there all the time"))
 }

@@ -50,7 +50,8 @@ async fn everywhere(space: &Space) -> Result<()> {
         let inside = |name| Order::of(&format!("http://{name}/"), RPS, SECONDS);
         let outside =
             |name| Order::of(&format!("http://{gateway}/"), RPS, SECONDS).host(&host(space, name));
-        let (shop, cart, site, blog) = (inside("shop"), inside("cart"), outside("site"), outside("blog"));
+        let (shop, cart, site, blog) =
+            (inside("shop"), inside("cart"), outside("site"), outside("blog"));
         let (shop, cart, site, blog) = try_join!(
             stage.load.run(&shop),
             stage.load.run(&cart),
@@ -71,7 +72,11 @@ async fn check(stage: &Stage<'_>, rollout: &Rollout, outcome: &Outcome) -> Resul
     let share = f64::from(weight.basis_points()) / 10_000.0;
     let canary = by(outcome, "canary")?;
     let off = sigmas(canary, REQUESTS, share);
-    say(&format!("{name} at {:>2.0} %: {canary} of {} on canary, {off:.1} sigma off", share * 100.0, outcome.sent));
+    say(&format!(
+        "{name} at {:>2.0} %: {canary} of {} on canary, {off:.1} sigma off",
+        share * 100.0,
+        outcome.sent
+    ));
     ensure!(outcome.sent == REQUESTS && off < 4.0, "{name}: {outcome:#?} is {off:.1} sigma off");
     ensure!(by(outcome, "primary")? + canary == REQUESTS, "someone else answered: {outcome:#?}");
     let wanted = REQUESTS * rollout.generation;
