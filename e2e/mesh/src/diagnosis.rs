@@ -29,7 +29,9 @@ pub async fn of(space: &Space) -> String {
     let pods: Api<Pod> = space.mesh.api(istio);
     match space.mesh.pod(istio, "app=istiod").await {
         Ok(istiod) => text += &log(&pods, &istiod, "discovery").await,
-        Err(error) => text += &format!("istiod: {error:#}\n"),
+        Err(error) => {
+            let _ = writeln!(text, "istiod: {error:#}");
+        }
     }
     text
 }

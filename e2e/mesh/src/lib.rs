@@ -4,11 +4,11 @@
 //! on any cluster with Istio. Everything that they make is in namespaces of one test of one run, which are removed, or
 //! carries the run's label beside the gateway. docs/cluster.md says what they need and what they make.
 
+pub mod absence;
 pub mod apply;
 pub mod diagnosis;
 pub mod envoy;
 pub mod forward;
-pub mod istio;
 pub mod load;
 pub mod mesh;
 pub mod plugin;

@@ -1,4 +1,4 @@
-//! A scope's WasmPlugin as the controller writes it: by digest, failing open, its config a table.
+//! A scope's `WasmPlugin` as the controller writes it: by digest, failing open, its config a table.
 
 use anyhow::Result;
 use kube::api::DynamicObject;
@@ -11,7 +11,7 @@ use crate::{reports::PORT, space::Space};
 /// Milliseconds between two reports: half the product's, so that nobody waits for long.
 pub const PERIOD_MS: u32 = 500;
 
-/// A WasmPlugin that runs, or is to run, our filter.
+/// A `WasmPlugin` that runs, or is to run, our filter.
 #[derive(Clone, Debug)]
 pub struct Plugin {
     /// The object's namespace.

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+/// Where images are whose references nobody names.
+const HUB: &str = "rig.serin.dev";
+
 /// Environment variables, with what holds where they are not set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -16,8 +19,12 @@ pub struct Settings {
     pub gateway_label: (String, String),
     /// `SERIN_GATEWAY`: `host:port` of the gateway's plain HTTP; a port is forwarded to its pod otherwise.
     pub gateway: Option<String>,
-    /// `SERIN_REGISTRY`: `host:port` of the registry that the tests push to and the nodes pull from.
+    /// `SERIN_REGISTRY`: `host:port` of the registry that the tests push to.
     pub registry: Option<String>,
+    /// `SERIN_REGISTRY_INSIDE`: the same registry as sidecars reach it, if by another address.
+    pub registry_inside: Option<String>,
+    /// `SERIN_REGISTRY_DEPLOYMENT`: `NAMESPACE/NAME` of the registry's Deployment, to be stopped for a while.
+    pub registry_deployment: Option<(String, String)>,
     /// `SERIN_MODULE_URL`: the filter, pushed by someone else: `oci://…@sha256:…`.
     pub module_url: Option<String>,
     /// `SERIN_MODULE`: the built filter, to be pushed.
@@ -47,9 +54,11 @@ impl Settings {
         let label =
             given("SERIN_GATEWAY_LABEL").unwrap_or_else(|| "istio=ingressgateway".to_owned());
         let label = label.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let image = |variable, name: &str| {
-            given(variable).unwrap_or_else(|| format!("serin.dev/e2e/{name}:1"))
-        };
+        let deployment = given("SERIN_REGISTRY_DEPLOYMENT").map(|it| {
+            it.split_once('/').map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+        });
+        let image =
+            |variable, name: &str| given(variable).unwrap_or_else(|| format!("{HUB}/{name}:1"));
         Ok(Self {
             context: given("SERIN_CONTEXT"),
             istio_namespace: given("SERIN_ISTIO_NAMESPACE")
@@ -57,6 +66,10 @@ impl Settings {
             gateway_label: label.context("SERIN_GATEWAY_LABEL must be KEY=VALUE")?,
             gateway: given("SERIN_GATEWAY"),
             registry: given("SERIN_REGISTRY"),
+            registry_inside: given("SERIN_REGISTRY_INSIDE"),
+            registry_deployment: deployment
+                .map(|it| it.context("SERIN_REGISTRY_DEPLOYMENT must be NAMESPACE/NAME"))
+                .transpose()?,
             module_url: given("SERIN_MODULE_URL"),
             module: path("SERIN_MODULE")?,
             istio_stats: path("SERIN_ISTIO_STATS")?,

@@ -42,7 +42,7 @@ pub struct Stage<'s> {
 
 /// Where a rollout's routes are bound.
 pub struct Binding<'s> {
-    /// The VirtualService's name.
+    /// The `VirtualService`'s name.
     pub object: &'s str,
     /// Hosts.
     pub hosts: &'s [String],
@@ -126,7 +126,7 @@ pub async fn routes(space: &Space, rollout: &str, binding: &Binding<'_>) -> Resu
     bound(space, include_str!("../manifests/routes.yaml"), rollout, binding).await
 }
 
-/// The same, delegated to by a VirtualService that is not ours.
+/// The same, delegated to by a `VirtualService` that is not ours.
 pub async fn delegated(space: &Space, rollout: &str, binding: &Binding<'_>) -> Result<()> {
     bound(space, include_str!("../manifests/delegated.yaml"), rollout, binding).await
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serin_e2e::chance::sigmas;
 use serin_e2e_mesh::{
-    istio::without_istiod,
+    absence::without,
     load::{Order, by},
     plugin::rollout,
     space::{Company, Space, in_space},
@@ -22,7 +22,8 @@ async fn without_istiod_the_filter_goes_on() -> Result<()> {
         let stage = Stage::set(space).await?;
         stage.apply(&[rollout(space, "shop", 1, 50)]).await?;
         let load = stage.load.begin(Order::of("http://shop/", 100, 300));
-        without_istiod(&space.mesh, async || absence(space, &stage).await).await?;
+        let istio = &space.mesh.settings.istio_namespace;
+        without(&space.mesh, istio, "istiod", async || absence(space, &stage).await).await?;
         let outcome = load.stop().await?;
         let off = sigmas(by(&outcome, "canary")?, outcome.sent, 0.5);
         ensure!(off < 4.0, "{outcome:#?} is {off:.1} sigma off");

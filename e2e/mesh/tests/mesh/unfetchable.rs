@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serin_e2e_mesh::{
+    absence::without,
     envoy, eventually,
-    load::{Order, by},
+    load::{Load, Order, by},
     plugin::{Plugin, rollout},
     say,
     space::{Company, Space, in_space},
@@ -46,6 +47,38 @@ async fn without_a_module_everything_goes_to_primary() -> Result<()> {
         // All that was missing is the module.
         stage.apply(&[rollout(space, "shop", 2, 100)]).await?;
         let outcome = stage.load.run(&Order::of("http://shop/", 100, 2)).await?;
+        ensure!(by(&outcome, "canary")? == outcome.sent, "{outcome:#?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_registry_filters_that_run_go_on_and_new_pods_go_to_primary() -> Result<()> {
+    in_space("registry", Company::None, async |space| {
+        let Some((namespace, name)) = &space.mesh.settings.registry_deployment else {
+            say("left out: a registry that goes down, for SERIN_REGISTRY_DEPLOYMENT is not set");
+            return Ok(());
+        };
+        stage::shop(space).await?;
+        let stage = Stage::set(space).await?;
+        stage.apply(&[rollout(space, "shop", 1, 50)]).await?;
+        let without = without(&space.mesh, namespace, name, async || {
+            // Who has the module needs the registry no more, whatever the table says.
+            stage.apply(&[rollout(space, "shop", 2, 100)]).await?;
+            let outcome = stage.load.run(&Order::of("http://shop/", 100, 2)).await?;
+            ensure!(by(&outcome, "canary")? == outcome.sent, "{outcome:#?}");
+            stage::restart(&space.mesh, &space.name, "load").await?;
+            stage::ready(&space.mesh, &space.name).await?;
+            let load = Load::of(&space.mesh, &space.name).await?;
+            let outcome = load.run(&Order::of("http://shop/", 100, 5)).await?;
+            ensure!(by(&outcome, "primary")? == outcome.sent, "{outcome:#?}");
+            Ok(load)
+        });
+        let load = without.await?;
+        // The agent tries again with the next change.
+        stage.apply(&[rollout(space, "shop", 3, 100)]).await?;
+        let outcome = load.run(&Order::of("http://shop/", 100, 2)).await?;
         ensure!(by(&outcome, "canary")? == outcome.sent, "{outcome:#?}");
         Ok(())
     })
