@@ -1,0 +1,154 @@
+//! Up: from whatever is there to everything ready.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+
+use super::{Cluster, Extent, State};
+use crate::{
+    cgroup,
+    control_plane::{self, Layout, Network},
+    forward::{self, TARGETS},
+    http::{self, Api},
+    images, kubeconfig,
+    machine::Settings,
+    mesh, netns, node,
+    part::{self, Kind, PORTS, Part},
+    pki::{self, Pki},
+    place::{NODE, NODE_ADDRESS},
+    process,
+    programs::{self, ControlPlane, Node},
+    say, store,
+};
+
+const NODE_READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Everything that the parts are made of.
+struct Plan<'c> {
+    cluster: &'c Cluster,
+    control: ControlPlane,
+    node: Node,
+    layout: Layout,
+    state: State,
+}
+
+pub(super) fn up(cluster: &Cluster, extent: Extent, program: &Path) -> Result<()> {
+    let (control, node) = (programs::control_plane()?, programs::node()?);
+    let images = images::all()?;
+    clear_remains(cluster)?;
+    let plan = say::part("network, cgroup, keys", || prepare(cluster, control, node))?;
+    store::prepare(&plan.node, &cluster.place, &images)?;
+    say::part("control plane and container runtime", || plan.start(&plan.first()?))?;
+    say::part("node", || plan.node_up(program))?;
+    if extent == Extent::Mesh {
+        let access = cluster.access()?;
+        mesh::install(&access)?;
+        mesh::wait(&access)?;
+    }
+    Ok(())
+}
+
+/// A namespace that is gone or another one means that nothing of the old cluster can be used.
+fn clear_remains(cluster: &Cluster) -> Result<()> {
+    let now = netns::identity(&cluster.place);
+    let usable = cluster.state().is_ok_and(|state| Some(state.namespace) == now);
+    if usable || (now.is_none() && !cluster.place.run().exists()) {
+        return Ok(());
+    }
+    say::part("removing what an unfinished cluster left", || super::down::down(cluster))
+}
+
+fn prepare(cluster: &Cluster, control: ControlPlane, node: Node) -> Result<Plan<'_>> {
+    let place = &cluster.place;
+    fs::create_dir_all(place.run())
+        .with_context(|| format!("{} cannot be made", place.run().display()))?;
+    netns::make(place)?;
+    cgroup::make(place)?;
+    let pki = Pki::in_directory(&place.run().join("pki"))?;
+    let state = match cluster.state() {
+        Ok(state) => state,
+        Err(_) => State {
+            ports: forward::free_ports::<{ TARGETS.len() }>()?,
+            namespace: netns::identity(place).context("the namespace is gone again")?,
+            store: store::root(place)?,
+        },
+    };
+    cluster.remember(&state)?;
+    let data = place.run();
+    let layout = Layout { pki, data, ports: PORTS, network: Network::Node(NODE_ADDRESS) };
+    Ok(Plan { cluster, control, node, layout, state })
+}
+
+impl Plan<'_> {
+    fn start(&self, parts: &[Part]) -> Result<()> {
+        part::up(&self.cluster.place, self.state.ports[0], parts)
+    }
+
+    /// What the rest asks from its first moment on.
+    fn first(&self) -> Result<Vec<Part>> {
+        let place = &self.cluster.place;
+        Ok(vec![
+            part(Kind::Etcd, control_plane::etcd(&self.control, &self.layout)),
+            part(Kind::Containerd, node::containerd(&self.node, place, &self.state.store)?),
+            part(Kind::Apiserver, control_plane::apiserver(&self.control, &self.layout)),
+        ])
+    }
+
+    fn node_up(&self, program: &Path) -> Result<()> {
+        let settings = Settings::now();
+        self.start(&self.second()?)?;
+        self.forward(program)?;
+        let api = self.api()?;
+        let ready = || api.get(&format!("/api/v1/nodes/{NODE}")).is_ok_and(|it| is_ready(&it));
+        http::eventually("the node to be Ready", NODE_READY_WITHIN, ready, || Ok(()))
+            .with_context(|| process::tail(&self.cluster.place.log("kubelet")))?;
+        settings.put_back();
+        Ok(())
+    }
+
+    fn second(&self) -> Result<Vec<Part>> {
+        let place = &self.cluster.place;
+        let pki = &self.layout.pki;
+        let manager = node::inner(place, pki, pki::CONTROLLER_MANAGER)?;
+        let scheduler = node::inner(place, pki, pki::SCHEDULER)?;
+        Ok(vec![
+            part(Kind::Kubelet, node::kubelet(&self.node, place, pki)?),
+            part(
+                Kind::ControllerManager,
+                control_plane::controller_manager(&self.control, &self.layout, &manager),
+            ),
+            part(Kind::Scheduler, control_plane::scheduler(&self.node.kube_scheduler, &scheduler)),
+            part(Kind::Proxy, node::kube_proxy(&self.node, place, pki)?),
+        ])
+    }
+
+    /// Ports that were recorded stay, so that a kubeconfig stays good; one that was taken meanwhile is an error.
+    fn forward(&self, program: &Path) -> Result<()> {
+        let place = &self.cluster.place;
+        let ports = self.state.ports;
+        let mut command = Command::new(program);
+        command.args(["--name", place.name(), "forward"]);
+        command.args(ports.map(|port| port.to_string()));
+        self.start(&[part(Kind::Forward, command)])?;
+        let url = self.url();
+        kubeconfig::write(&place.kubeconfig(), &self.layout.pki, pki::ADMIN, &url).map(drop)
+    }
+
+    fn api(&self) -> Result<Api> {
+        Api::new(&self.layout.pki, &self.url())
+    }
+
+    fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.state.ports[0])
+    }
+}
+
+fn part(kind: Kind, command: Command) -> Part {
+    Part { kind, command }
+}
+
+fn is_ready(node: &serde_json::Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array();
+    let ready = |it: &serde_json::Value| it["type"] == "Ready" && it["status"] == "True";
+    conditions.is_some_and(|all| all.iter().any(ready))
+}
