@@ -1,9 +1,11 @@
 //! What the tests are told about the cluster: environment variables, set by `cargo xtask test --tier cluster` or by the
 //! person who names a cluster of their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serin_cluster::registry::push_module;
+use tokio::task::spawn_blocking;
 
 /// Where images are whose references nobody names.
 const HUB: &str = "rig.serin.dev";
@@ -21,7 +23,7 @@ pub struct Settings {
     pub gateway: Option<String>,
     /// `SERIN_REGISTRY`: `host:port` of the registry that the tests push to.
     pub registry: Option<String>,
-    /// `SERIN_REGISTRY_INSIDE`: the same registry as sidecars reach it, if by another address.
+    /// `SERIN_REGISTRY_INSIDE`: the same registry as sidecars reach it; at our own cluster's node if not set.
     pub registry_inside: Option<String>,
     /// `SERIN_REGISTRY_DEPLOYMENT`: `NAMESPACE/NAME` of the registry's Deployment, to be stopped for a while.
     pub registry_deployment: Option<(String, String)>,
@@ -96,13 +98,16 @@ impl Settings {
         self.push(module).await
     }
 
-    /// Pushes a module to the registry; its address by digest.
-    pub async fn push(&self, module: &std::path::Path) -> Result<String> {
-        let registry = self.registry.as_deref().context("SERIN_REGISTRY is not set")?;
-        let bytes = std::fs::read(module)
-            .with_context(|| format!("the module {} cannot be read", module.display()))?;
-        let _ = (registry, bytes);
-        bail!("not yet")
+    /// Pushes a module to the registry; its address by digest, as sidecars reach it.
+    pub async fn push(&self, module: &Path) -> Result<String> {
+        let registry = self.registry.clone().context(
+            "SERIN_REGISTRY is not set: where the tests push to and sidecars pull from",
+        )?;
+        let module = module.to_owned();
+        let pushed = spawn_blocking(move || push_module(&registry, &module)).await??;
+        let Some(inside) = &self.registry_inside else { return Ok(pushed) };
+        let (_, image) = pushed.trim_start_matches("oci://").split_once('/').context("an image")?;
+        Ok(format!("oci://{inside}/{image}"))
     }
 }
 
