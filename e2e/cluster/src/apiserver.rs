@@ -73,7 +73,7 @@ impl ApiServer {
     }
 
     /// The processes, etcd first.
-    pub fn pids(&self) -> &[u32] {
+    pub fn pids(&self) -> Vec<u32> {
         self.children.pids()
     }
 
@@ -97,24 +97,19 @@ impl ApiServer {
         let manager = config(CONTROLLER_MANAGER, "controller-manager.kubeconfig")?;
         let logs = directory.path().join("logs");
         fs::create_dir(&logs)?;
-        let children = Children::start(
-            &logs,
-            vec![
-                ("etcd", control_plane::etcd(programs, &layout)),
-                ("kube-apiserver", control_plane::apiserver(programs, &layout)),
-                (
-                    "kube-controller-manager",
-                    control_plane::controller_manager(programs, &layout, &manager),
-                ),
-            ],
-        )?;
+        let mut children = Children::new(&logs);
+        children.start("etcd", control_plane::etcd(programs, &layout))?;
+        children.start("kube-apiserver", control_plane::apiserver(programs, &layout))?;
         let api = Api::new(&layout.pki, &url)?;
-        let health = format!("https://127.0.0.1:{controller_manager}/healthz");
-        let wait = |what, ready: &dyn Fn() -> bool| {
+        let wait = |what, children: &Children, ready: &dyn Fn() -> bool| {
             http::eventually(what, PATIENCE, ready, || children.check())
         };
-        wait("the API server to be ready", &|| api.ready())?;
-        wait("the controller manager to be healthy", &|| http::healthy(&health))?;
+        wait("the API server to be ready", &children, &|| api.ready())?;
+        // It ends when it is refused what it may do only once the API server's own roles are there.
+        let command = control_plane::controller_manager(programs, &layout, &manager);
+        children.start("kube-controller-manager", command)?;
+        let health = format!("https://127.0.0.1:{controller_manager}/healthz");
+        wait("the controller manager to be healthy", &children, &|| http::healthy(&health))?;
         Ok(Self { children, directory, kubeconfig, api })
     }
 

@@ -11,56 +11,57 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::process::{self, Process};
 
 pub(super) struct Children {
     logs: PathBuf,
     started: Vec<(&'static str, u32)>,
-    pids: Vec<u32>,
     /// Dropped to say that it is over.
-    over: Option<Sender<()>>,
+    orders: Option<Sender<Order>>,
     keeper: Option<JoinHandle<()>>,
 }
 
+struct Order {
+    name: &'static str,
+    command: Command,
+    done: Sender<Result<u32>>,
+}
+
 impl Children {
-    /// Starts them all; each writes a log of its name into that directory.
-    pub(super) fn start(logs: &Path, commands: Vec<(&'static str, Command)>) -> Result<Self> {
-        let (over, told) = mpsc::channel::<()>();
-        let (tell, started) = mpsc::channel();
+    /// None yet. Each will write a log of its name into that directory.
+    pub(super) fn new(logs: &Path) -> Self {
+        let (orders, received) = mpsc::channel::<Order>();
         let directory = logs.to_owned();
         let keeper = thread::spawn(move || {
             let mut children = Vec::new();
-            for (name, command) in commands {
-                let child = spawn(&directory, name, &command);
-                let pid = child.as_ref().map(Child::id).map_err(|error| anyhow!("{error:#}"));
-                let _ = tell.send(pid.map(|pid| (name, pid)));
-                children.extend(child);
+            for order in received {
+                let child = spawn(&directory, order.name, &order.command);
+                // An owner that no longer listens is gone, which ends the loop.
+                let _ = order.done.send(child.map(|child| {
+                    let pid = child.id();
+                    children.push(child);
+                    pid
+                }));
             }
-            drop(tell);
-            // An error means that the owner is gone, which is what it waits for.
-            let _ = told.recv();
             kill(children);
         });
-        // Made before any error is returned, so that what did start is killed.
-        let mut all = Self {
-            logs: logs.to_owned(),
-            started: Vec::new(),
-            pids: Vec::new(),
-            over: Some(over),
-            keeper: Some(keeper),
-        };
-        for child in started {
-            let child = child?;
-            all.started.push(child);
-            all.pids.push(child.1);
-        }
-        Ok(all)
+        let logs = logs.to_owned();
+        Self { logs, started: Vec::new(), orders: Some(orders), keeper: Some(keeper) }
     }
 
-    pub(super) fn pids(&self) -> &[u32] {
-        &self.pids
+    /// Starts one more.
+    pub(super) fn start(&mut self, name: &'static str, command: Command) -> Result<()> {
+        let (done, answer) = mpsc::channel();
+        let orders = self.orders.as_ref().context("this keeper has ended")?;
+        orders.send(Order { name, command, done }).ok().context("this keeper has ended")?;
+        self.started.push((name, answer.recv()??));
+        Ok(())
+    }
+
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.started.iter().map(|(_, pid)| *pid).collect()
     }
 
     /// An error with the end of its log if one of them has ended.
@@ -77,7 +78,7 @@ impl Children {
 
 impl Drop for Children {
     fn drop(&mut self) {
-        drop(self.over.take());
+        drop(self.orders.take());
         if let Some(keeper) = self.keeper.take() {
             let _ = keeper.join();
         }

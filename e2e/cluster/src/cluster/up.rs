@@ -3,6 +3,8 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{Cluster, Extent, State};
 use crate::{
@@ -39,7 +41,8 @@ pub(super) fn up(cluster: &Cluster, extent: Extent, program: &Path) -> Result<()
     let plan = say::part("network, cgroup, keys", || prepare(cluster, control, node))?;
     store::prepare(&plan.node, &cluster.place, &images)?;
     say::part("control plane and container runtime", || plan.start(&plan.first()?))?;
-    say::part("node", || plan.node_up(program))?;
+    plan.forward(program)?;
+    say::part("node", || plan.node_up())?;
     if extent == Extent::Mesh {
         let access = cluster.access()?;
         mesh::install(&access)?;
@@ -94,16 +97,27 @@ impl Plan<'_> {
         ])
     }
 
-    fn node_up(&self, program: &Path) -> Result<()> {
+    fn node_up(&self) -> Result<()> {
         let settings = Settings::now();
-        self.start(&self.second()?)?;
-        self.forward(program)?;
         let api = self.api()?;
-        let ready = || api.get(&format!("/api/v1/nodes/{NODE}")).is_ok_and(|it| is_ready(&it));
-        http::eventually("the node to be Ready", NODE_READY_WITHIN, ready, || Ok(()))
-            .with_context(|| process::tail(&self.cluster.place.log("kubelet")))?;
+        let node = || api.get(&format!("/api/v1/nodes/{NODE}"));
+        // A kubelet that died left a node that still says Ready; only what it says from now on counts.
+        let running = process::recorded(&self.cluster.place, Kind::Kubelet.name()).is_some();
+        let since = if running { Timestamp::UNIX_EPOCH } else { Timestamp::now() };
+        self.start(&self.second()?)?;
+        // kube-proxy ends when its node's address changes, and no address becomes one.
+        let registered = || node().is_ok_and(|it| it["status"]["addresses"].is_array());
+        self.wait_for("the node to be registered", registered)?;
+        self.start(&self.third()?)?;
+        let ready = || node().is_ok_and(|it| is_ready(&it, since));
+        self.wait_for("the node to be Ready", ready)?;
         settings.put_back();
         Ok(())
+    }
+
+    fn wait_for(&self, what: &str, so: impl FnMut() -> bool) -> Result<()> {
+        http::eventually(what, NODE_READY_WITHIN, so, || Ok(()))
+            .with_context(|| process::tail(&self.cluster.place.log(Kind::Kubelet.name())))
     }
 
     fn second(&self) -> Result<Vec<Part>> {
@@ -118,8 +132,12 @@ impl Plan<'_> {
                 control_plane::controller_manager(&self.control, &self.layout, &manager),
             ),
             part(Kind::Scheduler, control_plane::scheduler(&self.node.kube_scheduler, &scheduler)),
-            part(Kind::Proxy, node::kube_proxy(&self.node, place, pki)?),
         ])
+    }
+
+    fn third(&self) -> Result<Vec<Part>> {
+        let command = node::kube_proxy(&self.node, &self.cluster.place, &self.layout.pki)?;
+        Ok(vec![part(Kind::Proxy, command)])
     }
 
     /// Ports that were recorded stay, so that a kubeconfig stays good; one that was taken meanwhile is an error.
@@ -147,8 +165,31 @@ fn part(kind: Kind, command: Command) -> Part {
     Part { kind, command }
 }
 
-fn is_ready(node: &serde_json::Value) -> bool {
-    let conditions = node["status"]["conditions"].as_array();
-    let ready = |it: &serde_json::Value| it["type"] == "Ready" && it["status"] == "True";
-    conditions.is_some_and(|all| all.iter().any(ready))
+/// Whether the kubelet said so at that moment or later; it counts whole seconds.
+fn is_ready(node: &Value, since: Timestamp) -> bool {
+    let fresh = |it: &Value| {
+        let said = it["lastHeartbeatTime"].as_str().and_then(|time| time.parse().ok());
+        said.is_some_and(|said: Timestamp| said.as_second() >= since.as_second())
+    };
+    let ready = |it: &Value| it["type"] == "Ready" && it["status"] == "True" && fresh(it);
+    node["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(ready))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_was_ready_before_its_kubelet_died_is_not() {
+        let condition = json!({
+            "type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:10Z",
+        });
+        let node = json!({"status": {"conditions": [condition]}});
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        assert!(is_ready(&node, Timestamp::UNIX_EPOCH));
+        assert!(is_ready(&node, at("2026-01-01T00:00:10.9Z")));
+        assert!(!is_ready(&node, at("2026-01-01T00:00:11Z")));
+    }
 }
