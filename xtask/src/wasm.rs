@@ -1,5 +1,5 @@
-//! Modules: built for wasm32, stripped, checked, left in dist/. One recipe for the filter, and for those that only tests
-//! put into an Envoy.
+//! Modules: built for wasm32, stripped, checked, left in dist/. One recipe for the filter, and for those that only
+//! tests put into an Envoy.
 
 mod module;
 mod reach;

@@ -4,7 +4,8 @@
 pub const VERSION: &str = "x-app-version";
 /// Of an answer: the pod that made it.
 pub const POD: &str = "x-app-pod";
-/// Of an answer: its failure was made on purpose, by an order of the request (`ordered`) or by the pod's share (`drawn`).
+/// Of an answer: its failure was made on purpose, by an order of the request (`ordered`) or by the pod's share
+/// (`drawn`).
 pub const FAULT: &str = "x-app-fault";
 
 /// Of a request: answer with this status.

@@ -24,7 +24,7 @@ use tokio::{
 /// Open connections; others wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4_096;
 /// A connection whose next request does not come within this time is closed.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
+const SILENCE_MAX: Duration = Duration::from_mins(2);
 /// After a connection that could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What orders and runs need, many times.
@@ -75,17 +75,13 @@ where
 
 /// A stream, or a pause if there is none to be had.
 async fn accepted(listener: &TcpListener) -> Option<TcpStream> {
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            let _ = stream.set_nodelay(true);
-            Some(stream)
-        }
-        // Out of file descriptors, most likely: they come back.
-        Err(_) => {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            None
-        }
+    if let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        return Some(stream);
     }
+    // Out of file descriptors, most likely: they come back.
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+    None
 }
 
 /// Binds an address; the error says which.
@@ -115,6 +111,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 }
 
 /// An answer that says what was wrong with a request.
-pub fn refusal(status: StatusCode, error: impl ToString) -> Answer {
-    json(status, &serde_json::json!({ "error": error.to_string() }))
+pub fn refusal(status: StatusCode, error: impl Into<String>) -> Answer {
+    let error: String = error.into();
+    json(status, &serde_json::json!({ "error": error }))
 }

@@ -85,27 +85,28 @@ async fn canned(head: &'static str) -> Result<(String, tokio::task::JoinHandle<V
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/path", listener.local_addr()?);
     let hearing = tokio::spawn(async move {
-        let mut heard = Vec::new();
-        while heard.len() < 6 {
+        let mut requests = Vec::new();
+        while requests.len() < 6 {
             let Ok((mut stream, _)) = listener.accept().await else { break };
             let mut bytes = vec![0; 4096];
             let size = stream.read(&mut bytes).await.unwrap_or(0);
-            heard.push(String::from_utf8_lossy(&bytes[..size]).to_lowercase());
+            requests.push(String::from_utf8_lossy(&bytes[..size]).to_lowercase());
             let answer =
                 format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
             let _ = stream.write_all(answer.as_bytes()).await;
         }
-        heard
+        requests
     });
     Ok((url, hearing))
 }
 
 #[tokio::test]
 async fn a_failure_without_an_apps_header_is_a_proxys() -> Result<()> {
-    let upstream = "503 Busy\r\nx-envoy-upstream-service-time: 3";
     for (head, failures) in [
-        ("503 Busy\r\nserver: envoy", Failures { envoy: 6, ..Failures::default() }),
-        (upstream, Failures { unmarked: 6, ..Failures::default() }),
+        (
+            "503 Busy\r\nx-envoy-upstream-service-time: 3",
+            Failures { envoy: 6, ..Failures::default() },
+        ),
         ("503 Busy\r\nx-app-version: v1", Failures { unmarked: 6, ..Failures::default() }),
         ("404 Gone\r\nserver: envoy", Failures::default()),
     ] {

@@ -23,7 +23,11 @@ pub fn tags() -> impl Iterator<Item = &'static str> {
 
 /// The part of a series' name that holds its labels.
 pub fn prefix(labels: &[(&str, Value)]) -> String {
-    labels.iter().map(|(tag, value)| format!("{tag}=.={};.;", fit(value))).collect()
+    let mut prefix = String::new();
+    for (tag, value) in labels {
+        prefix.extend([*tag, "=.=", &fit(value), ";.;"]);
+    }
+    prefix
 }
 
 /// Labels of the streams beyond the bound.

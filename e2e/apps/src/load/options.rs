@@ -23,7 +23,7 @@ const TIMEOUT_MAX: Duration = Duration::from_mins(5);
 #[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
-    /// Where requests go: http://HOST[:PORT][/PATH].
+    /// Where requests go, `http://HOST[:PORT][/PATH]`.
     pub url: String,
     /// Requests a second, sent when their time has come, whatever became of those before.
     #[arg(long, value_name = "N")]

@@ -40,9 +40,9 @@ pub struct Outcome {
 pub struct Failures {
     /// The app's, on purpose.
     pub app: u64,
-    /// The app's without its mark, or another upstream's.
+    /// The app's, without its mark.
     pub unmarked: u64,
-    /// A proxy's.
+    /// A proxy's: no version is named.
     pub envoy: u64,
     /// No whole answer came.
     pub transport: u64,

@@ -27,9 +27,6 @@ use super::{
 };
 use crate::headers;
 
-/// Envoy adds it to what an upstream answered, and not to what it answers itself.
-const UPSTREAM_TIME: &str = "x-envoy-upstream-service-time";
-
 /// How far a load has come, for whoever asks meanwhile.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<AtomicU64>);
@@ -151,7 +148,7 @@ fn request(plan: &Plan, index: u64) -> Option<Request<Empty<Bytes>>> {
 fn maker(plan: &Plan, headers: &HeaderMap) -> Maker {
     if headers.contains_key(headers::FAULT) {
         Maker::Fault
-    } else if headers.contains_key(&plan.version_header) || headers.contains_key(UPSTREAM_TIME) {
+    } else if headers.contains_key(&plan.version_header) {
         Maker::App
     } else {
         Maker::Proxy

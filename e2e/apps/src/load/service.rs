@@ -23,7 +23,8 @@ use crate::{
 
 pub(super) const MORE: &str = "\
   POST /run       sends a load and answers with its result when it has ended. The body has the options' names:
-                  {\"url\": \"http://podinfo:9898/\", \"rps\": 20, \"for\": \"10s\", \"header\": [\"x-a: b\"], \"users\": 50}
+                  {\"url\": \"http://podinfo:9898/\", \"rps\": 20, \"for\": \"10s\",
+                   \"header\": [\"x-a: b\"], \"users\": 50}
                   Who hangs up before ends the load, and learns nothing.
   GET  /running   the loads under way, and how far they are
   POST /stop      ends all loads early; each is answered with its result

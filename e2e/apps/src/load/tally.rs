@@ -32,9 +32,10 @@ pub(super) enum Fate {
 pub(super) enum Maker {
     /// An app that failed on purpose, and says so.
     Fault,
-    /// An app, or whatever else stands behind the proxies.
+    /// An app, as its version's header says.
     App,
-    /// A proxy: no header of an app's, and none of an upstream's time.
+    /// A proxy, for it has no header of an app's. No other sign tells: a caller's proxy takes the answer of the called
+    /// one's for an upstream's.
     Proxy,
 }
 
