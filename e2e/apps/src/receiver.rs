@@ -74,7 +74,7 @@ async fn answer(shelf: Arc<Shelf>, request: Request<Incoming>) -> Result<Answer,
     Ok(match (&head.method, head.uri.path()) {
         (&Method::POST, "/v1/report") => match Limited::new(body, BODY_BYTES_MAX).collect().await {
             Ok(body) => shelf.take(&head.headers, &body.to_bytes()),
-            Err(error) => refusal(StatusCode::BAD_REQUEST, error),
+            Err(error) => refusal(StatusCode::BAD_REQUEST, error.to_string()),
         },
         (&Method::GET, "/reports") => match from(head.uri.query()) {
             Some(from) => server::json(StatusCode::OK, &shelf.since(from).await),
@@ -99,7 +99,7 @@ impl Shelf {
         }
         let report = match Report::parse(body) {
             Ok(report) => report,
-            Err(error) => return refusal(StatusCode::BAD_REQUEST, error),
+            Err(error) => return refusal(StatusCode::BAD_REQUEST, error.to_string()),
         };
         let came = json!({ "peer": text(PEER), "report": report });
         let is_kept = self.reports.send_if_modified(|reports| {

@@ -41,9 +41,23 @@ pub const PAUSE: &str = "rig.serin.dev/pause:1";
 const PODINFO_TAGS: [&str; 6] = ["6.0.0", "6.0.1", "6.0.2", "6.0.3", "6.1.0", "6.1.1"];
 const PODINFO_NAMES: [&str; 2] = ["ghcr.io/stefanprodan/podinfo", "docker.io/stefanprodan/podinfo"];
 
-/// Every image that the cluster starts with. The sample programs of other crates come by [`of_binary`].
+/// The workspace's own test apps.
+const APPS: [&str; 3] = ["faulty", "load", "receiver"];
+
+/// Every image that the cluster starts with.
 pub fn all() -> Result<Vec<Image>> {
-    Ok(vec![services()?, mesh()?, podinfo()?])
+    let mut images = vec![services()?, mesh()?, podinfo()?];
+    images.extend(apps()?);
+    Ok(images)
+}
+
+/// The workspace's test apps, built first if they have changed.
+fn apps() -> Result<Vec<Image>> {
+    let target = say::part("building the test apps", || {
+        let build = ["build", "--quiet", "--package", "serin-e2e-apps", "--bins"];
+        cargo(&build).map(|_| target())
+    })?;
+    APPS.iter().map(|name| of_binary(name, &target.join("debug").join(name))).collect()
 }
 
 /// A program of this machine with the libraries that it is linked to, and nothing else: `HUB/NAME:1`.
@@ -135,18 +149,29 @@ fn envoy() -> Result<PathBuf> {
     if let Some(named) = env::var_os("SERIN_ENVOY") {
         return Ok(named.into());
     }
+    say::part("finding Envoy", || cargo(&["xtask", "envoy"]).map(PathBuf::from))
+}
+
+/// Runs cargo in the workspace and returns what it printed.
+fn cargo(arguments: &[&str]) -> Result<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    say::part("finding Envoy", || {
-        let mut command = Command::new(cargo);
-        command.args(["xtask", "envoy"]).current_dir(workspace);
-        let output = command.output().context("cargo could not be started")?;
-        if !output.status.success() {
-            let error = String::from_utf8_lossy(&output.stderr);
-            bail!("`cargo xtask envoy` ended with {}: {}", output.status, error.trim());
-        }
-        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-    })
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(workspace());
+    let output = command.output().context("cargo could not be started")?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("`cargo {}` ended with {}: {}", arguments.join(" "), output.status, error.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Where cargo builds, as it decides itself.
+fn target() -> PathBuf {
+    workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// What tells a file of this machine from the one that was there before.

@@ -100,9 +100,10 @@ impl Settings {
 
     /// Pushes a module to the registry; its address by digest, as sidecars reach it.
     pub async fn push(&self, module: &Path) -> Result<String> {
-        let registry = self.registry.clone().context(
-            "SERIN_REGISTRY is not set: where the tests push to and sidecars pull from",
-        )?;
+        let registry = self
+            .registry
+            .clone()
+            .context("SERIN_REGISTRY is not set: where the tests push to and sidecars pull from")?;
         let module = module.to_owned();
         let pushed = spawn_blocking(move || push_module(&registry, &module)).await??;
         let Some(inside) = &self.registry_inside else { return Ok(pushed) };
