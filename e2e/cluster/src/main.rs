@@ -14,7 +14,7 @@ use serin_cluster::{
     cluster::{Cluster, Extent},
     forward,
     place::Place,
-    say,
+    registry, say,
 };
 
 /// A real Kubernetes with a real Istio on this machine: one node in a network namespace of its own, without Docker and
@@ -51,6 +51,11 @@ enum Command {
         #[arg(required = true, value_name = "IMAGE")]
         archives: Vec<PathBuf>,
     },
+    /// Push a filter module to the cluster's registry; print the URL, with its digest, for a WasmPlugin
+    PushModule {
+        #[arg(value_name = "FILE")]
+        module: PathBuf,
+    },
     /// Print the log of a part, such as kubelet
     Logs { part: String },
     /// Run an API server alone, without root, until Ctrl-C; print its kubeconfig's path
@@ -82,6 +87,10 @@ fn run(args: &Args) -> Result<()> {
         Command::Status => print(&cluster.status()?),
         Command::Env => print(&cluster.env()?),
         Command::Load { archives } => archives.iter().try_for_each(|it| cluster.load(it)),
+        Command::PushModule { module } => {
+            let registry = cluster.address("registry")?.to_string();
+            print(&format!("{}\n", registry::push_module(&registry, module)?))
+        }
         Command::Logs { part } => {
             let mut log = File::open(cluster.log(part)?)?;
             io::copy(&mut log, &mut io::stdout().lock())?;

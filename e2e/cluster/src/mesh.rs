@@ -109,8 +109,10 @@ fn set_mark(access: &Access, installed: &str) -> Result<()> {
 /// The deployments that lack a pod, and the metrics API when it does not answer.
 fn unready(access: &Access) -> Result<Vec<String>> {
     let found = items(access, "deployments")?;
-    let mut waiting: Vec<String> =
-        DEPLOYMENTS.iter().filter_map(|(namespace, name)| lacking(&found, namespace, name)).collect();
+    let mut waiting: Vec<String> = DEPLOYMENTS
+        .iter()
+        .filter_map(|(namespace, name)| lacking(&found, namespace, name))
+        .collect();
     if waiting.is_empty() {
         let service = access.kubectl(["get", "apiservice", METRICS_API, "--output=json"])?;
         let service: Value = serde_json::from_str(&service)?;
@@ -133,9 +135,8 @@ fn items(access: &Access, kind: &str) -> Result<Vec<Value>> {
 
 /// What a deployment waits for: nothing when all its pods are of its present template and available.
 fn lacking(found: &[Value], namespace: &str, name: &str) -> Option<String> {
-    let of = |it: &&Value| {
-        it["metadata"]["namespace"] == namespace && it["metadata"]["name"] == name
-    };
+    let of =
+        |it: &&Value| it["metadata"]["namespace"] == namespace && it["metadata"]["name"] == name;
     let Some(deployment) = found.iter().find(of) else {
         return Some(format!("deployment {namespace}/{name}: there is none yet"));
     };
@@ -145,9 +146,8 @@ fn lacking(found: &[Value], namespace: &str, name: &str) -> Option<String> {
     let updated = status["updatedReplicas"].as_u64().unwrap_or(0);
     let current = status["observedGeneration"] == deployment["metadata"]["generation"];
     let ready = current && available >= wanted && updated >= wanted;
-    (!ready).then(|| {
-        format!("deployment {namespace}/{name}: {available} of {wanted} pods available")
-    })
+    (!ready)
+        .then(|| format!("deployment {namespace}/{name}: {available} of {wanted} pods available"))
 }
 
 /// A line for each pod that is not ready: which container waits, and for what.

@@ -24,9 +24,7 @@ fn a_deployment_is_ready_when_all_its_present_pods_are() {
 
 #[test]
 fn a_stuck_pod_says_which_container_waits_and_for_what() {
-    let pod = |status: Value| {
-        json!({ "metadata": { "namespace": "web", "name": "shop-1" }, "status": status })
-    };
+    let pod = |status: Value| json!({ "metadata": { "namespace": "web", "name": "shop-1" }, "status": status });
     let pulling = pod(json!({
         "phase": "Pending",
         "containerStatuses": [
