@@ -17,13 +17,22 @@ use serin_cluster::{
     registry, say,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask cluster up                  build what is missing (once), start what does not run
+  eval \"$(cargo xtask cluster env)\"      then kubectl works, and $SERIN_GATEWAY is the ingress
+  cargo xtask cluster status              which part runs, and is it ready
+  cargo xtask cluster logs kubelet        what a part says
+  cargo xtask cluster --name two up       another one beside it
+  cargo xtask cluster down                leave nothing";
+
 /// A real Kubernetes with a real Istio on this machine: one node in a network namespace of its own, without Docker and
 /// without a route to anywhere.
 ///
 /// `up` needs root, Go, and about 10 GB in $SERIN_CACHE (~/.cache/serin when it is not set); the first one takes up to
 /// half an hour, each later one less than a minute.
 #[derive(Parser)]
-#[command(name = "serin-cluster", bin_name = "cargo xtask cluster", version)]
+#[command(name = "serin-cluster", bin_name = "cargo xtask cluster", after_help = EXAMPLES)]
 struct Args {
     /// Which cluster, when there is more than one
     #[arg(long, global = true, default_value = "serin", value_name = "NAME")]
