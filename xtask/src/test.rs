@@ -100,6 +100,7 @@ fn unit() -> Result<()> {
     lint()?;
     let mut all = cargo(["test", "--workspace"]);
     run(all.args(OTHER_TIERS.iter().flat_map(|name| ["--exclude", name])))?;
+    // What they test by running programs is for the tiers that have them.
     run(&mut cargo(["test", "-p", "serin-cluster", "-p", "serin-e2e-mesh", "--lib"]))?;
     run(cargo(["test", "-p", "serin-tests", "--lib"]).args([
         "--test",

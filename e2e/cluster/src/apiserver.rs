@@ -23,7 +23,7 @@ use crate::{
 };
 use children::Children;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A port that was free may be taken before it is used, when many start at once.
 const ATTEMPTS: usize = 3;
 

@@ -24,5 +24,6 @@ mod pki;
 pub mod place;
 mod process;
 pub mod programs;
+pub mod registry;
 pub mod say;
 mod store;

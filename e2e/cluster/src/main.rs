@@ -14,8 +14,17 @@ use serin_cluster::{
     cluster::{Cluster, Extent},
     forward,
     place::Place,
-    say,
+    registry, say,
 };
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask cluster up                  build what is missing (once), start what does not run
+  eval \"$(cargo xtask cluster env)\"      then kubectl works, and $SERIN_GATEWAY is the ingress
+  cargo xtask cluster status              which part runs, and is it ready
+  cargo xtask cluster logs kubelet        what a part says
+  cargo xtask cluster --name two up       another one beside it
+  cargo xtask cluster down                leave nothing";
 
 /// A real Kubernetes with a real Istio on this machine: one node in a network namespace of its own, without Docker and
 /// without a route to anywhere.
@@ -23,7 +32,7 @@ use serin_cluster::{
 /// `up` needs root, Go, and about 10 GB in $SERIN_CACHE (~/.cache/serin when it is not set); the first one takes up to
 /// half an hour, each later one less than a minute.
 #[derive(Parser)]
-#[command(name = "serin-cluster", bin_name = "cargo xtask cluster", version)]
+#[command(name = "serin-cluster", bin_name = "cargo xtask cluster", after_help = EXAMPLES)]
 struct Args {
     /// Which cluster, when there is more than one
     #[arg(long, global = true, default_value = "serin", value_name = "NAME")]
@@ -50,6 +59,11 @@ enum Command {
     Load {
         #[arg(required = true, value_name = "IMAGE")]
         archives: Vec<PathBuf>,
+    },
+    /// Push a filter module to the cluster's registry; print the URL, with its digest, for a WasmPlugin
+    PushModule {
+        #[arg(value_name = "FILE")]
+        module: PathBuf,
     },
     /// Print the log of a part, such as kubelet
     Logs { part: String },
@@ -82,6 +96,10 @@ fn run(args: &Args) -> Result<()> {
         Command::Status => print(&cluster.status()?),
         Command::Env => print(&cluster.env()?),
         Command::Load { archives } => archives.iter().try_for_each(|it| cluster.load(it)),
+        Command::PushModule { module } => {
+            let registry = cluster.address("registry")?.to_string();
+            print(&format!("{}\n", registry::push_module(&registry, module)?))
+        }
         Command::Logs { part } => {
             let mut log = File::open(cluster.log(part)?)?;
             io::copy(&mut log, &mut io::stdout().lock())?;

@@ -34,8 +34,8 @@ pub(crate) fn containerd(programs: &Node, place: &Place, root: &Path) -> Result<
 pub(crate) fn containerd_config(root: &Path, directory: &Path) -> String {
     format!(
         r#"version = 2
-root = {root:?}
-state = {state:?}
+root = {root}
+state = {state}
 disabled_plugins = [
   "io.containerd.internal.v1.opt",
   "io.containerd.snapshotter.v1.aufs",
@@ -46,10 +46,11 @@ disabled_plugins = [
 ]
 
 [grpc]
-address = {socket:?}
+address = {socket}
 "#,
-        state = directory.join("state"),
-        socket = directory.join("containerd.sock"),
+        root = quoted(root),
+        state = quoted(&directory.join("state")),
+        socket = quoted(&directory.join("containerd.sock")),
     )
 }
 
@@ -65,8 +66,8 @@ restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
 
 [{cri}.cni]
-bin_dir = {plugins:?}
-conf_dir = {networks:?}
+bin_dir = {plugins}
+conf_dir = {networks}
 
 [{cri}.containerd]
 snapshotter = "overlayfs"
@@ -76,14 +77,20 @@ default_runtime_name = "runc"
 runtime_type = "io.containerd.runc.v2"
 
 [{cri}.containerd.runtimes.runc.options]
-BinaryName = {runc:?}
-Root = {state:?}
+BinaryName = {runc}
+Root = {state}
 "#,
         pause = images::PAUSE,
-        plugins = programs.cni_dir,
-        runc = programs.runc,
-        state = directory.join("runc"),
+        plugins = quoted(&programs.cni_dir),
+        networks = quoted(networks),
+        runc = quoted(&programs.runc),
+        state = quoted(&directory.join("runc")),
     )
+}
+
+/// A path as a TOML string.
+fn quoted(path: &Path) -> String {
+    format!("{:?}", path.display().to_string())
 }
 
 fn network(place: &Place) -> Value {
@@ -194,6 +201,10 @@ pub(crate) fn search_path() -> String {
     format!("{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
 }
 
+/// Only when it says something else: kube-proxy ends when its file is written, even with the same.
 fn write(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|now| now == text) {
+        return Ok(());
+    }
     fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Longer than any part takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The programs of a cluster, in the order in which they are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

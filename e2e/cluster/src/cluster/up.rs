@@ -23,7 +23,7 @@ use crate::{
     say, store,
 };
 
-const NODE_READY_WITHIN: Duration = Duration::from_secs(60);
+const NODE_READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// Everything that the parts are made of.
 struct Plan<'c> {
@@ -105,7 +105,7 @@ impl Plan<'_> {
         let running = process::recorded(&self.cluster.place, Kind::Kubelet.name()).is_some();
         let since = if running { Timestamp::UNIX_EPOCH } else { Timestamp::now() };
         self.start(&self.second()?)?;
-        // kube-proxy ends when its node's address changes, and no address becomes one.
+        // kube-proxy looks for its node's address once.
         let registered = || node().is_ok_and(|it| it["status"]["addresses"].is_array());
         self.wait_for("the node to be registered", registered)?;
         self.start(&self.third()?)?;

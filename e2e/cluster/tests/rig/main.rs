@@ -4,6 +4,7 @@ mod traces;
 
 use std::{
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -11,6 +12,13 @@ use std::{
 use serde_json::{Value, json};
 use serin_cluster::{access::Access, cluster::Cluster, images, say};
 use traces::Traces;
+
+/// One test at a time: they compare what the whole machine has, and a node wants its processors.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A cluster that no one else uses, removed also when a test fails.
 struct Rig {
@@ -104,6 +112,7 @@ fn status_of(access: &Access, pod: &str) -> Value {
 
 #[test]
 fn three_rounds_leave_nothing() {
+    let _turn = turn();
     let rig = Rig::new("rig-rounds");
     for round in 1..=3 {
         let before = Traces::of(rig.name);
@@ -122,6 +131,7 @@ fn three_rounds_leave_nothing() {
 
 #[test]
 fn what_was_killed_is_mended_by_up() {
+    let _turn = turn();
     let rig = Rig::new("rig-kill");
     let before = Traces::of(rig.name);
     let access = rig.up();
@@ -148,6 +158,7 @@ fn what_was_killed_is_mended_by_up() {
 
 #[test]
 fn an_up_that_was_killed_is_taken_down_or_finished() {
+    let _turn = turn();
     let rig = Rig::new("rig-half");
     let before = Traces::of(rig.name);
     for (milliseconds, finish) in [(300, false), (1500, false), (3500, false), (2500, true)] {
@@ -167,6 +178,7 @@ fn an_up_that_was_killed_is_taken_down_or_finished() {
 
 #[test]
 fn two_clusters_live_side_by_side() {
+    let _turn = turn();
     let (left, right) = (Rig::new("rig-left"), Rig::new("rig-right"));
     let before = Traces::of(right.name);
     let (on_left, on_right) = (left.up(), right.up());
