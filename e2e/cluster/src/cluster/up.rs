@@ -44,11 +44,24 @@ pub(super) fn up(cluster: &Cluster, extent: Extent, program: &Path) -> Result<()
     plan.forward(program)?;
     say::part("node", || plan.node_up())?;
     if extent == Extent::Mesh {
+        load_apps(cluster)?;
         let access = cluster.access()?;
         mesh::install(&access)?;
         mesh::wait(&access)?;
     }
     Ok(())
+}
+
+/// Gives the node the test apps that it does not have yet.
+fn load_apps(cluster: &Cluster) -> Result<()> {
+    let record = cluster.place.run().join("apps");
+    let loaded = fs::read_to_string(&record).unwrap_or_default();
+    let apps = images::apps()?;
+    let archives: Vec<_> = apps.iter().map(|it| it.archive.display().to_string()).collect();
+    for archive in archives.iter().filter(|it| !loaded.lines().any(|line| line == **it)) {
+        cluster.load(Path::new(archive))?;
+    }
+    fs::write(&record, archives.join("\n")).context("what was loaded cannot be recorded")
 }
 
 /// A namespace that is gone or another one means that nothing of the old cluster can be used.
