@@ -31,7 +31,7 @@ async fn no_request_fails_while_pods_come_and_go() -> Result<()> {
         let failures = outcome.failures;
         ensure!(failures.app + failures.unmarked + failures.transport == 0, "{outcome:#?}");
         ensure!(outcome.status.keys().all(|it| [200, 503].contains(it)), "{outcome:#?}");
-        ensure!(outcome.answered == outcome.sent && outcome.skipped == 0, "{outcome:#?}");
+        ensure!(outcome.answered == outcome.sent, "{outcome:#?}");
         // The caller's sidecar outlived them all: it counted every request, whoever served it.
         let totals = stage
             .reports

@@ -1,6 +1,9 @@
 //! Half a minute without istiod.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use serin_e2e::chance::sigmas;
@@ -43,7 +46,7 @@ async fn absence(space: &Space, stage: &Stage<'_>) -> Result<()> {
     while began.elapsed() < ABSENCE {
         let since = Instant::now();
         sleep(Duration::from_secs(5)).await;
-        let heard: usize = stage.reports.heard(since).values().map(|boots| boots.len()).sum();
+        let heard: usize = stage.reports.heard(since).values().map(BTreeSet::len).sum();
         ensure!(heard == stage.vms, "{heard} of {} VMs reported", stage.vms);
         let now = stage.reports.totals().all("shop-1").requests;
         ensure!(now > counted + 100, "{counted} requests reported, and 5 s later {now}");

@@ -81,10 +81,8 @@ async fn agree(
     ));
     // A rate is extrapolated for each series; counts, which are not, agreed above to the last request.
     ensure!((success - expected).abs() < 1.5, "{success} % is not {expected} %");
-    ensure!(
-        (250.0..=500.0).contains(&p99) && (250.0..=500.0).contains(&measured),
-        "{p99}, {measured}"
-    );
+    // A histogram knows no more than its buckets, each at most two and a half times as wide as the one below.
+    ensure!((0.4..=2.5).contains(&(p99 / measured)), "p99 {p99} ms, but {measured} ms");
     Ok(())
 }
 
