@@ -21,20 +21,24 @@
 //! # Ok::<(), serin_api::Problems>(())
 //! ```
 
+mod alert;
 pub mod canary;
 mod convert;
 mod crd;
 mod duration;
 mod field;
+mod grouped;
 pub mod keys;
 mod local;
 mod problem;
 mod read;
+mod rules;
 mod template;
 
-pub use canary::{Canary, CanarySpec, Group};
+pub use alert::{AlertProvider, AlertProviderKind, AlertProviderSpec};
+pub use canary::{Canary, CanarySpec, CanaryStatus, Group};
 pub use convert::plan;
-pub use crd::{canary_crd, metric_template_crd};
+pub use crd::{alert_provider_crd, canary_crd, crds, metric_template_crd};
 pub use duration::{DurationError, parse_duration, show_duration};
 pub use local::local_problems;
 pub use problem::{Place, Problem, Problems};

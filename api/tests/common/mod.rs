@@ -50,14 +50,21 @@ pub(crate) fn planned(text: &str) -> Result<Plan, Problems> {
 }
 
 /// Compares with a golden file; `UPDATE_GOLDEN=1` writes it.
+#[track_caller]
 pub(crate) fn golden(name: &str, actual: &str) {
-    let path = format!("{}/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    golden_at(&format!("golden/{name}"), actual);
+}
+
+/// As [`golden`], anywhere below this crate's directory or beside it.
+#[track_caller]
+pub(crate) fn golden_at(path: &str, actual: &str) {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, actual).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         expected == actual,
-        "{path} is stale; UPDATE_GOLDEN=1 writes it. Now it would be:\n{actual}"
+        "{path} is stale; UPDATE_GOLDEN=1 cargo test -p serin-api writes it. Now it would be:\n{actual}"
     );
 }
