@@ -1,7 +1,7 @@
 //! The Kubernetes types and what they mean.
 //!
-//! [`Canary`] is what a person writes, [`plan`] is what it means, [`fn@release`] what it means on a cluster. Both groups,
-//! `serin.dev` and `flagger.app`, are the same Rust types: the group is data. [`read`] takes a file's text and
+//! [`Canary`] is what a person writes, [`plan`] is what it means, [`fn@release`] what it means on a cluster. Both
+//! groups, `serin.dev` and `flagger.app`, are the same Rust types: the group is data. [`read`] takes a file's text and
 //! [`local_problems`] says what `serin local` does not honour. All of them report every problem at once, each with the
 //! path of its field. [`CanaryStatus`] tells where a release stands; [`crds`] defines it all for Kubernetes.
 //!

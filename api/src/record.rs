@@ -1,4 +1,5 @@
-//! A rollout's status as a Canary's, and back: what Flagger's users read of it, in their words, and all of it beside that.
+//! A rollout's status as a Canary's, and back: what Flagger's users read of it, in their words, and all of it beside
+//! that.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -13,8 +14,8 @@ use crate::{Problem, Problems};
 const PROMOTED: &str = "Promoted";
 
 impl CanaryStatus {
-    /// Where the rollout stands, as it was recorded; none if we never recorded one, be the Canary new or Flagger's. Then
-    /// a rollout begins with [`Status::default`], and takes what primary runs as promoted.
+    /// Where the rollout stands, as it was recorded; none if we never recorded one, be the Canary new or Flagger's.
+    /// Then a rollout begins with [`Status::default`], and takes what primary runs as promoted.
     pub fn rollout(&self) -> Result<Option<Status>, Problem> {
         let Some(Verbatim(fields)) = self.serin.as_ref().and_then(|it| it.rollout.as_ref()) else {
             return Ok(None);
