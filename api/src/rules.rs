@@ -1,6 +1,6 @@
 //! The rules that Kubernetes checks whenever an object is written, beyond the shape of its fields: in CEL, each with
-//! what is said to whom it refuses. They are the mistakes that can be told from one object by a short rule; these, and all
-//! others, are [`fn@crate::release`]'s to find. Nothing is refused here that Flagger would run.
+//! what is said to whom it refuses. They are the mistakes that can be told from one object by a short rule; these, and
+//! all others, are [`fn@crate::release`]'s to find. Nothing is refused here that Flagger would run.
 
 use serde_json::{Value, json};
 
