@@ -15,6 +15,10 @@ pub const CANARIES: &str = "canaries";
 pub const METRIC_TEMPLATE: &str = "MetricTemplate";
 /// Its plural.
 pub const METRIC_TEMPLATES: &str = "metrictemplates";
+/// The kind of a place that alerts go to.
+pub const ALERT_PROVIDER: &str = "AlertProvider";
+/// Its plural.
+pub const ALERT_PROVIDERS: &str = "alertproviders";
 
 /// The namespace of an object that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
