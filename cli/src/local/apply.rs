@@ -137,6 +137,7 @@ spec:
 
     fn desired(canary_route: bool, primary_revision: &str) -> Desired {
         Desired {
+            initialized: true,
             rollout: None,
             canary_route,
             default: Track::Primary,
