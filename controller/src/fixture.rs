@@ -26,7 +26,11 @@ pub(crate) fn facts() -> Facts {
         target: "shop".into(),
         service: Service { port: 80, ..Service::default() },
         autoscaler: None,
-        callers: Callers { root_namespace: "istio-system".into(), ..Callers::default() },
+        callers: Callers {
+            root_namespace: "istio-system".into(),
+            mesh: true,
+            ..Callers::default()
+        },
         unscoped: Unscoped::Primary,
     }
 }

@@ -15,11 +15,13 @@ use serde_json::{Map, Value};
 use serin_api::keys;
 use siphasher::sip::SipHasher13;
 
-pub use self::callers::{Callers, Gateway, Reach, gateway_name};
+pub use self::callers::{Callers, Entrances, Gateway, Reach, gateway_name};
 pub use self::module::{Module, ModuleError};
 pub use self::plugin::{Installation, Order, Receiver, is_stale, plugin};
 pub use self::tables::{Member, Refused, Tables, tables};
 
+/// The gateway that means all sidecars.
+pub(crate) const MESH: &str = "mesh";
 /// Characters of a selector in a plugin's name, before its hash.
 const SHOWN_MAX: usize = 63;
 

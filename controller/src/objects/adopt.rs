@@ -11,19 +11,20 @@ use crate::identity::Identity;
 /// The parts of a port that a person writes.
 const PORT: [&str; 6] = ["name", "port", "protocol", "targetPort", "appProtocol", "nodePort"];
 
-/// If `found` is not the Canary's own: takes the owner off what will be written, and notes what was.
+/// If `found` is not the Canary's own: takes the owner off what will be written, and notes what was. Whether it did.
 pub(super) fn mark(
     object: &mut DynamicObject,
     identity: &Identity,
     found: Option<&DynamicObject>,
     original: impl FnOnce(&DynamicObject) -> Value,
-) {
-    let Some(found) = found.filter(|found| !identity.owns(found)) else { return };
+) -> bool {
+    let Some(found) = found.filter(|found| !identity.owns(found)) else { return false };
     object.metadata.owner_references = None;
     let noted = annotation(found, keys::ORIGINAL).map(str::to_owned);
     let noted = noted.unwrap_or_else(|| original(found).to_string());
     let annotations = object.metadata.annotations.get_or_insert_default();
     annotations.insert(keys::ORIGINAL.to_owned(), noted);
+    true
 }
 
 /// What of a Service we change, as it was. One that leads to primary already was changed by Flagger.

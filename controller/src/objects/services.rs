@@ -55,9 +55,14 @@ fn apex(facts: &Facts, desired: &Desired, seen: &Observed, target: &Target<'_>) 
         target.primary_selector()
     };
     let mut service = service(facts, target, &facts.apex, &selector, facts.service.apex.as_ref());
-    adopt::mark(&mut service, &facts.identity, seen.apex.as_ref(), |found| {
-        adopt::service(found, target)
-    });
+    let original = |found: &DynamicObject| adopt::service(found, target);
+    if adopt::mark(&mut service, &facts.identity, seen.apex.as_ref(), original) {
+        // It is what it is: Kubernetes lets nobody change it.
+        service.data["spec"]
+            .as_object_mut()
+            .into_iter()
+            .for_each(|it| drop(it.remove("clusterIP")));
+    }
     Wanted::Apply(Box::new(service))
 }
 

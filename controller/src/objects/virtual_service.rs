@@ -21,9 +21,7 @@ use crate::istio::{
     VirtualService,
 };
 use crate::kind::Kind;
-
-/// The gateway that means all sidecars.
-const MESH: &str = "mesh";
+use crate::scope::MESH;
 
 /// The `VirtualService`. Until primary serves there is none of ours, and one of another's stays as it is.
 pub(super) fn virtual_service(

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Labels, Scope};
+use kube::core::DynamicObject;
+use serde_json::Value;
+use serin_api::canary::Service;
+
+use super::{Labels, MESH, Scope};
 
 /// How far filters reach: the installer's choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +25,10 @@ pub struct Callers {
     pub reach: Reach,
     /// Istio's root namespace. A plugin for it would be one for the mesh, so its sidecars are in no scope of their own.
     pub root_namespace: String,
-    /// Istio's Gateways through which it is reached, as far as they exist; of a delegate those of its roots.
+    /// Istio's Gateways through which it is reached, as far as they exist; see [`Entrances`].
     pub gateways: Vec<Gateway>,
+    /// Sidecars reach it.
+    pub mesh: bool,
     /// Namespaces of callers beside the Canary's own.
     pub further: Vec<String>,
 }
@@ -36,10 +42,75 @@ pub struct Gateway {
     pub selector: Labels,
 }
 
+impl Gateway {
+    /// A Gateway as the API server returned it.
+    pub fn of(object: &DynamicObject) -> Option<Self> {
+        let metadata = &object.metadata;
+        let selector = object.data["spec"]["selector"].as_object().into_iter().flatten();
+        let pairs =
+            selector.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        let name = format!("{}/{}", metadata.namespace.as_ref()?, metadata.name.as_ref()?);
+        Some(Self { name, selector: pairs.collect() })
+    }
+
+    /// One that selects everything is in no scope: a filter for it would be in every proxy of the mesh.
+    fn is_steered(&self) -> bool {
+        !self.selector.is_empty()
+    }
+}
+
+/// How a service is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entrances {
+    /// Through these Gateways, `NAMESPACE/NAME`.
+    pub gateways: BTreeSet<String>,
+    /// By sidecars.
+    pub mesh: bool,
+}
+
+impl Entrances {
+    /// Of a service of namespace `home`: the gateways that it names, or, of a delegate `apex`, those of the
+    /// `VirtualService`s that delegate to it. Without any, Istio takes `mesh`.
+    pub fn of(service: &Service, apex: &str, home: &str, roots: &[DynamicObject]) -> Self {
+        let mut entrances = Self::default();
+        if !service.delegation {
+            entrances.add(service.gateways.iter().map(String::as_str), home);
+        }
+        for root in roots.iter().filter(|_| service.delegation) {
+            let (spec, theirs) = (&root.data["spec"], root.metadata.namespace.as_deref());
+            let theirs = theirs.unwrap_or_default();
+            if delegates_to(spec, theirs, apex, home) {
+                let names = spec["gateways"].as_array().into_iter().flatten();
+                entrances.add(names.filter_map(Value::as_str), theirs);
+            }
+        }
+        entrances
+    }
+
+    fn add<'n>(&mut self, names: impl Iterator<Item = &'n str>, home: &str) {
+        let mut names = names.peekable();
+        self.mesh |= names.peek().is_none();
+        for name in names {
+            if name == MESH {
+                self.mesh = true;
+            } else {
+                self.gateways.insert(gateway_name(name, home));
+            }
+        }
+    }
+}
+
+fn delegates_to(spec: &Value, theirs: &str, apex: &str, home: &str) -> bool {
+    let routes = spec["http"].as_array().into_iter().flatten();
+    let mut delegates = routes.map(|route| &route["delegate"]);
+    delegates.any(|to| to["name"] == apex && to["namespace"].as_str().unwrap_or(theirs) == home)
+}
+
 impl Callers {
     /// Whether there is nobody outside.
     pub fn everyone(&self) -> bool {
-        self.reach == Reach::Mesh
+        let only_gateways = !self.mesh && self.gateways.iter().all(Gateway::is_steered);
+        self.reach == Reach::Mesh || only_gateways
     }
 
     /// Namespaces whose sidecars know the rollout, each once, in order.
@@ -48,15 +119,14 @@ impl Callers {
         all.filter(|namespace| *namespace != self.root_namespace).map(str::to_owned).collect()
     }
 
-    /// Gateways whose pods know the rollout. One that selects everything is none: a filter for it would be in every proxy
-    /// of the mesh.
+    /// Gateways whose pods know the rollout.
     pub fn steered(&self) -> impl Iterator<Item = &Gateway> {
-        self.gateways.iter().filter(|it| !it.selector.is_empty())
+        self.gateways.iter().filter(|it| it.is_steered())
     }
 
     /// The scopes.
     pub fn scopes(&self, own: &str) -> BTreeSet<Scope> {
-        if self.everyone() {
+        if self.reach == Reach::Mesh {
             return BTreeSet::from([Scope::Mesh]);
         }
         let gateways = self.steered().map(|it| Scope::Gateway(it.selector.clone()));
@@ -67,7 +137,7 @@ impl Callers {
 /// The Gateway that a name in a `VirtualService` of namespace `home` means, as `NAMESPACE/NAME`. Istio takes `NAME`,
 /// `NAMESPACE/NAME`, `./NAME`, and of old `NAME.NAMESPACE` with or without a domain. None is made up for `mesh`.
 pub fn gateway_name(written: &str, home: &str) -> String {
-    if written == "mesh" {
+    if written == MESH {
         return written.to_owned();
     }
     if let Some((namespace, name)) = written.split_once('/') {

@@ -185,3 +185,53 @@ fn the_root_namespace_is_no_scope_of_its_own() {
     let everyone = Callers { reach: Reach::Mesh, ..further };
     assert_eq!(everyone.scopes("prod"), BTreeSet::from([Scope::Mesh]));
 }
+
+#[test]
+fn a_delegate_is_reached_through_the_gateways_of_its_roots() {
+    use crate::fixture::object;
+    use crate::kind::Kind;
+    use serin_api::canary::Service;
+    let root = |delegate: serde_json::Value| {
+        let spec =
+            json!({ "gateways": ["public", "mesh"], "http": [{}, { "delegate": delegate }] });
+        object(Kind::VirtualService, "root", json!({ "spec": spec }))
+    };
+    let delegate = Service { delegation: true, ..Service::default() };
+    for (to, found) in [
+        (json!({ "name": "store" }), true),
+        (json!({ "name": "store", "namespace": "prod" }), true),
+        (json!({ "name": "store", "namespace": "test" }), false),
+        (json!({ "name": "other" }), false),
+    ] {
+        let entrances = Entrances::of(&delegate, "store", "prod", &[root(to.clone())]);
+        assert_eq!(entrances.gateways.contains("prod/public"), found, "{to}");
+        assert_eq!((entrances.gateways.len(), entrances.mesh), (usize::from(found), found));
+    }
+}
+
+#[test]
+fn without_gateways_sidecars_reach_it() {
+    use serin_api::canary::Service;
+    let of = |gateways: &[&str]| {
+        let gateways = gateways.iter().map(|it| (*it).to_owned()).collect();
+        Entrances::of(&Service { gateways, ..Service::default() }, "store", "prod", &[])
+    };
+    assert_eq!(of(&[]), Entrances { mesh: true, ..Entrances::default() });
+    let gateways = BTreeSet::from(["istio-system/a".into(), "prod/b".into()]);
+    let both = Entrances { gateways: gateways.clone(), mesh: true };
+    assert_eq!(of(&["istio-system/a", "b", "mesh"]), both);
+    assert_eq!(of(&["istio-system/a", "b"]), Entrances { gateways, mesh: false });
+}
+
+#[test]
+fn nobody_is_outside_if_only_steered_gateways_lead_in() {
+    let public = Gateway { name: "a/b".into(), selector: labels(&[("istio", "x")]) };
+    let everything = Gateway { selector: Labels::new(), ..public.clone() };
+    for (gateways, mesh, everyone) in [
+        (vec![public.clone()], false, true),
+        (vec![public.clone()], true, false),
+        (vec![public, everything], false, false),
+    ] {
+        assert_eq!(Callers { gateways, mesh, ..Callers::default() }.everyone(), everyone);
+    }
+}

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::MESH;
 use crate::istio::Fields;
 use crate::objects::facts::Facts;
-use crate::scope;
+use crate::scope::{self, MESH};
 
 /// Callers of one scope, in Istio's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +18,10 @@ pub(super) enum Scope {
 impl Scope {
     /// Those from which this `VirtualService` can be reached.
     pub(super) fn of(facts: &Facts) -> Vec<Self> {
-        let service = &facts.service;
-        let from_mesh = service.delegation
-            || service.gateways.is_empty()
-            || service.gateways.iter().any(|gateway| gateway == MESH);
-        let gateways = facts.callers.steered().map(|it| Self::Gateway(it.name.clone()));
-        let namespaces = facts.callers.namespaces(&facts.identity.namespace).into_iter();
-        let namespaces = namespaces.filter(|_| from_mesh).map(Self::Namespace);
+        let callers = &facts.callers;
+        let gateways = callers.steered().map(|it| Self::Gateway(it.name.clone()));
+        let namespaces = callers.namespaces(&facts.identity.namespace).into_iter();
+        let namespaces = namespaces.filter(|_| callers.mesh).map(Self::Namespace);
         gateways.chain(namespaces).collect()
     }
 }

@@ -113,17 +113,18 @@ fn entries_are_narrowed_to_a_scope_as_istio_reads_them() {
 }
 
 #[test]
-fn callers_through_gateways_alone_need_no_routes_for_sidecars() {
+fn who_comes_through_a_steered_gateway_is_no_outsider() {
     let mut facts = outsiders_too(facts());
-    facts.service.gateways = vec!["istio-system/public".into()];
+    facts.callers.mesh = false;
     let selector = Labels::from([("istio".to_owned(), "ingressgateway".to_owned())]);
     let everything = Gateway { name: "prod/all".into(), selector: Labels::new() };
-    facts.callers.gateways =
-        vec![everything, Gateway { name: "istio-system/public".into(), selector }];
+    facts.callers.gateways = vec![Gateway { name: "istio-system/public".into(), selector }];
+    assert_eq!(kinds(&routes(&facts, &in_rollout("r1", 10))), ["canary", "primary"]);
+    facts.callers.gateways.push(everything);
     let live = routes(&facts, &in_rollout("r1", 10));
     assert_eq!(kinds(&live), ["canary", "primary", "unscoped"]);
     assert_eq!(live[1].matching, [fields(json!({ "gateways": ["istio-system/public"] }))]);
-    facts.service.gateways.push("mesh".into());
+    facts.callers.mesh = true;
     let live = routes(&facts, &in_rollout("r1", 10));
     assert_eq!(kinds(&live), ["canary", "primary", "primary", "unscoped"]);
 }
