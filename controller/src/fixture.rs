@@ -1,5 +1,5 @@
-//! What the unit tests of this crate begin with. Names differ from the product's and from each other, so that a swapped one
-//! is seen.
+//! What the unit tests of this crate begin with. Names differ from the product's and from each other, so that a
+//! swapped one is seen.
 
 use kube::core::DynamicObject;
 use serde_json::{Value, json};

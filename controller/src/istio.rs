@@ -1,9 +1,9 @@
 //! The parts of Istio's objects that are ours to write.
 //!
-//! Written here rather than taken from a crate: those that exist lag behind kube, and carry every field of every kind. What
-//! a Canary's author hands through to Istio (`match`, `retries`, `corsPolicy` …) stays the JSON it was, so that a field
-//! which is newer than this code is not lost. Objects travel as [`kube::core::DynamicObject`] for the same reason:
-//! server-side apply must send the fields that we own and no others.
+//! Written here rather than taken from a crate: those that exist lag behind kube, and carry every field of every
+//! kind. What a Canary's author hands through to Istio (`match`, `retries`, `corsPolicy` …) stays the JSON it was,
+//! so that a field which is newer than this code is not lost. Objects travel as [`kube::core::DynamicObject`] for
+//! the same reason: server-side apply must send the fields that we own and no others.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

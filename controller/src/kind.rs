@@ -1,4 +1,5 @@
-//! The kinds of objects that the controller writes, each named once: for the writer, for pruning and for its rights.
+//! The kinds of objects that the controller writes, each named once: for the writer, for pruning and for its
+//! rights.
 
 use kube::core::{ApiResource, DynamicObject, TypeMeta};
 

@@ -1,7 +1,8 @@
 //! Who leads: what to do next about the Lease. The loop around it reads, writes and waits; it never decides.
 //!
-//! As client-go does it, so that both may be in one cluster: another's lease has run out when it has not *changed* for its
-//! duration by our own clock, whatever time it claims; our own leads until a deadline well before others may take it.
+//! As client-go does it, so that both may be in one cluster: another's lease has run out when it has not *changed*
+//! for its duration by our own clock, whatever time it claims; our own leads until a deadline well before others
+//! may take it.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::LeaseSpec;

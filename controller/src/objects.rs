@@ -1,7 +1,8 @@
-//! The projection of one Canary: every object that is made for it, from its spec, its [`Desired`] and what was seen.
+//! The projection of one Canary: every object that is made for it, from its spec, its [`Desired`] and what was
+//! seen.
 //!
-//! Pure: no client, no clock. All of it is applied each time; whatever was deleted or mangled comes back, and applying it
-//! twice changes nothing.
+//! Pure: no client, no clock. All of it is applied each time; whatever was deleted or mangled comes back, and
+//! applying it twice changes nothing.
 
 mod adopt;
 mod autoscaler;
@@ -27,14 +28,15 @@ use thiserror::Error;
 pub use self::config::{Reference, references};
 pub use self::facts::{Facts, Observed, Unscoped};
 pub use self::revert::{Revert, revert, while_deleted};
-pub use self::revision::revision;
+pub use self::revision::{revision, target_revision};
 pub use self::scale::Scale;
 pub use self::workload::primary_revision;
 
 use self::target::Target;
 use crate::kind::Kind;
 
-/// Everything that is made for a Canary. Whoever applies it names each field: one that nobody applies does not compile.
+/// Everything that is made for a Canary. Whoever applies it names each field: one that nobody applies does not
+/// compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objects {
     /// Apex, primary, canary.

@@ -1,8 +1,8 @@
 //! Scopes: which Envoys must know a rollout, and the `WasmPlugin` that tells them.
 //!
-//! One plugin for each scope, its config the table of all rollouts that the scope's Envoys may reach, and empty while there
-//! is none: plugins are there before any rollout. They are written by a reconciler of their own, from committed statuses,
-//! and found again by label: an owner cannot lie in another namespace.
+//! One plugin for each scope, its config the table of all rollouts that the scope's Envoys may reach, and empty
+//! while there is none: plugins are there before any rollout. They are written by a reconciler of their own, from
+//! committed statuses, and found again by label: an owner cannot lie in another namespace.
 
 mod callers;
 mod module;

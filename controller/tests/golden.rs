@@ -1,22 +1,25 @@
-//! Whole sets of objects, for several Canaries in every phase. `UPDATE_GOLDEN=1` writes them anew; read the difference.
+//! Whole sets of objects, for several Canaries in every phase. `UPDATE_GOLDEN=1` writes them anew; read the
+//! difference.
 //!
-//! Each directory of `golden/` is a case: `canary.yaml` is what its author wrote, `given.yaml` what else was there, and the
-//! rest is ours.
+//! Each directory of `golden/` is a case: `canary.yaml` is what its author wrote, `given.yaml` what else was there,
+//! and the rest is ours: everything in the first phase, and in each further one what differs from the one before.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use common::{World, before, status};
 use kube::core::DynamicObject;
 use serde_json::Value;
-use serin_controller::objects::{Effect, Wanted};
+use serin_controller::objects::Wanted;
 use serin_rollout::{Phase, Stage, Status};
 
-/// The phases of a release that fails while it is being promoted, and of one that succeeds; each follows the one before.
+/// The phases of a release that fails while it is being promoted, and of one that succeeds; each follows the one
+/// before.
 fn phases(old: &str, new: &str) -> Vec<(&'static str, Status)> {
     vec![
         ("1-initializing", before(Phase::Initializing, old)),
@@ -55,8 +58,11 @@ fn parsed(text: &str) -> Vec<DynamicObject> {
     all.into_iter().map(|it| serde_json::from_value(it).unwrap()).collect()
 }
 
-/// What a phase writes, as `kubectl apply` reads it; what is no object is a comment.
-fn shown(world: &World, status: &Status) -> (String, Vec<DynamicObject>) {
+/// The objects of a case as they were last shown.
+type Shown = BTreeMap<(String, String, String), DynamicObject>;
+
+/// What a phase changes, as `kubectl apply` reads it; what is no object is a comment.
+fn shown(world: &World, status: &Status, before: &mut Shown) -> String {
     let made = world.objects(status);
     let mut text = String::new();
     for gap in &made.gaps {
@@ -69,21 +75,26 @@ fn shown(world: &World, status: &Status) -> (String, Vec<DynamicObject>) {
             writeln!(text, "# keep: {kept}").unwrap();
         }
     }
-    let mut objects = Vec::new();
-    for effect in made.effects() {
-        match effect {
-            Effect::Apply(object) => objects.push(*object),
-            Effect::Scale(it) => {
-                writeln!(text, "# scale: Deployment {} to {}", it.name, it.replicas).unwrap();
-            }
+    for scale in &made.scales {
+        writeln!(text, "# scale: Deployment {} to {}", scale.name, scale.replicas).unwrap();
+    }
+    let mut unchanged = 0;
+    for object in made.applied().chain(world.plugins(status)) {
+        if before.get(&key(&object)) == Some(&object) {
+            unchanged += 1;
+            continue;
         }
-    }
-    objects.extend(world.plugins(status));
-    for object in &objects {
-        let yaml = serde_saphyr::to_string(&serde_json::to_value(object).unwrap()).unwrap();
+        let yaml = serde_saphyr::to_string(&serde_json::to_value(&object).unwrap()).unwrap();
         write!(text, "---\n{yaml}").unwrap();
+        before.insert(key(&object), object);
     }
-    (text, objects)
+    format!("# {unchanged} as before\n{text}")
+}
+
+fn key(object: &DynamicObject) -> (String, String, String) {
+    let metadata = object.metadata.clone();
+    let kind = object.types.clone().unwrap().kind;
+    (kind, metadata.namespace.unwrap(), metadata.name.unwrap())
 }
 
 fn golden(path: &Path, actual: &str) {
@@ -108,12 +119,15 @@ fn every_phase_of_every_case_is_as_it_was() {
         world.set_image("registry.example/app:2");
         let new = world.seen.revision.clone();
         world.seen = next;
+        let mut before = Shown::new();
         for (name, status) in phases(&old, &new) {
             if name.starts_with("3-") {
                 world.set_image("registry.example/app:2");
             }
-            let (text, objects) = shown(&world, &status);
-            assert_eq!(parsed(&text), objects, "{name} is not what it shows");
+            let text = shown(&world, &status, &mut before);
+            for object in parsed(&text) {
+                assert_eq!(before[&key(&object)], object, "{name} is not what it shows");
+            }
             golden(&case.join(format!("{name}.yaml")), &text);
             let made = world.objects(&status);
             world.apply(&made);

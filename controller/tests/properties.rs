@@ -150,7 +150,7 @@ fn live(case: &Case, mut look: impl FnMut(&mut World, &Status)) {
     }
 }
 
-fn named<'o>(made: &'o [DynamicObject], kind: Kind) -> impl Iterator<Item = &'o DynamicObject> {
+fn named(made: &[DynamicObject], kind: Kind) -> impl Iterator<Item = &DynamicObject> {
     made.iter().filter(move |it| Kind::of(it) == Some(kind))
 }
 
@@ -171,7 +171,7 @@ fn routes(made: &[DynamicObject]) -> Vec<(String, Value)> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 400, ..ProptestConfig::default() }
+    ProptestConfig { cases: 200, ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -224,8 +224,8 @@ proptest! {
         });
     }
 
-    /// The canary's route is there exactly while a rollout steers to it, every entry of it wants the nonce, and nothing
-    /// else but a failover or a weight leads to the canary.
+    /// The canary's route is there exactly while a rollout steers to it, every entry of it wants the nonce, and
+    /// nothing else but a failover or a weight leads to the canary.
     #[test]
     fn nobody_meets_the_canary_unasked(case in cases()) {
         live(&case, |world, status| {
@@ -294,8 +294,8 @@ proptest! {
         });
     }
 
-    /// A primary that is deleted comes back as it was, size included. (Before it has served, nothing was promised: then it
-    /// comes back as the target is.)
+    /// A primary that is deleted comes back as it was, size included. (Before it has served, nothing was promised:
+    /// then it comes back as the target is.)
     #[test]
     fn what_is_deleted_comes_back(case in cases()) {
         live(&case, |world, status| {

@@ -1,5 +1,5 @@
-//! Objects that were there before us: the apex Service and the `VirtualService`. They are changed, never owned; what they
-//! were stands in an annotation, so that they can become it again.
+//! Objects that were there before us: the apex Service and the `VirtualService`. They are changed, never owned;
+//! what they were stands in an annotation, so that they can become it again.
 
 use kube::core::DynamicObject;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,8 @@ use crate::identity::Identity;
 /// The parts of a port that a person writes.
 const PORT: [&str; 6] = ["name", "port", "protocol", "targetPort", "appProtocol", "nodePort"];
 
-/// If `found` is not the Canary's own: takes the owner off what will be written, and notes what was. Whether it did.
+/// If `found` is not the Canary's own: takes the owner off what will be written, and notes what was. Whether it
+/// did.
 pub(super) fn mark(
     object: &mut DynamicObject,
     identity: &Identity,

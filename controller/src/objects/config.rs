@@ -79,8 +79,8 @@ fn is_trackable(kind: Kind, name: &str, object: &DynamicObject) -> bool {
 /// The names of the copies, by kind and name of the original.
 pub(super) type Renamed = BTreeMap<(Kind, String), String>;
 
-/// What primary's template says in place of the originals: the copies of what is tracked, and, at a revision that the
-/// target has left, those whose original is gone.
+/// What primary's template says in place of the originals: the copies of what is tracked, and, at a revision that
+/// the target has left, those whose original is gone.
 pub(super) fn renamed(template: &Value, seen: &Observed, follows: Follows) -> Renamed {
     let tracked = tracked(template, &seen.configs).into_iter();
     let mut names: Renamed =
@@ -101,10 +101,11 @@ fn copy_name(name: &str) -> String {
 }
 
 fn exists(objects: &[DynamicObject], kind: Kind, name: &str) -> bool {
-    let is = |it: &DynamicObject| {
-        Kind::of(it) == Some(kind) && it.metadata.name.as_deref() == Some(name)
-    };
-    objects.iter().any(is)
+    objects.iter().any(|it| is(it, kind, name))
+}
+
+fn is(object: &DynamicObject, kind: Kind, name: &str) -> bool {
+    Kind::of(object) == Some(kind) && object.metadata.name.as_deref() == Some(name)
 }
 
 /// Points a template at the copies.
@@ -116,8 +117,8 @@ pub(super) fn rename(template: &mut Value, names: &Renamed) {
     });
 }
 
-/// The copies. While primary stays at a revision that the target has left, their content is known nowhere else: they are
-/// left as they are, and one that is gone is made anew from what its original says now.
+/// The copies. While primary stays at a revision that the target has left, their content is known nowhere else:
+/// they are left as they are, and one that is gone is made anew from what its original says now.
 pub(super) fn copies(facts: &Facts, seen: &Observed, follows: Follows) -> (Vec<Wanted>, Vec<Gap>) {
     let current = &seen.target.data["spec"]["template"];
     let mut gaps = missing(current, seen);
@@ -139,6 +140,15 @@ pub(super) fn copies(facts: &Facts, seen: &Observed, follows: Follows) -> (Vec<W
         }
     }
     (wanted, gaps)
+}
+
+/// Whether every tracked object has a copy that says the same.
+pub(super) fn are_copied(template: &Value, seen: &Observed) -> bool {
+    tracked(template, &seen.configs).into_iter().all(|(kind, name, source)| {
+        let copy = copy_name(name);
+        let mut copies = seen.copies.iter().filter(|it| is(it, kind, &copy));
+        copies.any(|it| CONTENT.iter().all(|part| it.data.get(*part) == source.data.get(*part)))
+    })
 }
 
 /// What primary runs.

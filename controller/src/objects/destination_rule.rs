@@ -1,4 +1,5 @@
-//! The `DestinationRule` of each track: both get the author's traffic policy, so that they are compared like with like.
+//! The `DestinationRule` of each track: both get the author's traffic policy, so that they are compared like with
+//! like.
 
 use serde_json::json;
 use serin_route::Track;

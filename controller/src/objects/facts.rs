@@ -56,13 +56,13 @@ impl Facts {
     }
 }
 
-/// What was seen in the cluster. Objects are as the API server returned them: a copy must lose nothing, not even a field
-/// that is newer than this code.
+/// What was seen in the cluster. Objects are as the API server returned them: a copy must lose nothing, not even a
+/// field that is newer than this code.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The target.
     pub target: DynamicObject,
-    /// The target's revision; see [`crate::objects::revision`].
+    /// The target's revision; see [`crate::objects::target_revision`], asked when the rest is filled in.
     pub revision: String,
     /// The `ConfigMap`s and Secrets that the target's template and the promoted one refer to, as far as they exist.
     pub configs: Vec<DynamicObject>,

@@ -1,5 +1,5 @@
-//! What a deleted Canary leaves behind if it was asked to revert: the target as it served before, and what was there before
-//! us as it was. The rest of what we made goes with the Canary.
+//! What a deleted Canary leaves behind if it was asked to revert: the target as it served before, and what was
+//! there before us as it was. The rest of what we made goes with the Canary.
 
 use kube::core::{DynamicObject, ObjectMeta};
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ use super::target::{Target, available, replicas};
 use super::{ObjectRef, ProjectionError, adopt};
 use crate::kind::Kind;
 
-/// The next thing to do for a Canary that is being deleted. Each is done, and known to the proxies, before this is asked
-/// again.
+/// The next thing to do for a Canary that is being deleted. Each is done, and known to the proxies, before this is
+/// asked again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Revert {
     /// The target gets its pods back; traffic stays where it is.
@@ -23,7 +23,8 @@ pub enum Revert {
     Wait,
     /// Traffic leaves primary: the projection of this is applied once more.
     Traffic(Box<Desired>),
-    /// What was there before us becomes what it was, and the `VirtualService` goes before the services that it leads to.
+    /// What was there before us becomes what it was, and the `VirtualService` goes before the services that it
+    /// leads to.
     Restore {
         /// By server-side apply.
         apply: Vec<DynamicObject>,

@@ -6,13 +6,15 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 use siphasher::sip::SipHasher13;
 
-use super::config;
+use super::facts::Observed;
 use super::target::retain_copied;
+use super::{config, workload};
 
 /// The revision of a target: 16 hexadecimal digits that change with its pod template and with the data of the
 /// `ConfigMap`s and Secrets that are tracked for it. Replicas are no part of it.
 ///
-/// Of the template counts what a person or a controller wrote; Flux's marks do not, for they change when nothing does.
+/// Of the template counts what a person or a controller wrote; Flux's marks do not, for they change when nothing
+/// does.
 pub fn revision(target: &DynamicObject, configs: &[DynamicObject]) -> String {
     let mut template = target.data["spec"]["template"].clone();
     for part in ["/metadata/labels", "/metadata/annotations"] {
@@ -35,6 +37,16 @@ pub fn revision(target: &DynamicObject, configs: &[DynamicObject]) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+/// The revision of the target as it should be told: that of primary, if primary runs just this, else its own hash.
+///
+/// API servers fill in defaults as they read, and a newer one knows more of them: by its hash alone every target
+/// would be new after an upgrade of the cluster, and be released. Primary is read by the same server.
+pub fn target_revision(seen: &Observed) -> String {
+    let own = || revision(&seen.target, &seen.configs);
+    let noted = seen.primary.as_ref().and_then(workload::noted);
+    noted.filter(|_| workload::runs_the_targets(seen)).map_or_else(own, str::to_owned)
+}
+
 /// Feeds a value to a hasher so that equal values count as equal, whatever the order of their keys, and no two
 /// different ones run together.
 fn digest(value: &Value, hasher: &mut SipHasher13) {
@@ -46,7 +58,9 @@ fn digest(value: &Value, hasher: &mut SipHasher13) {
         Value::String(text) => sized(3, text.as_bytes(), hasher),
         Value::Array(items) => {
             sized(4, &items.len().to_le_bytes(), hasher);
-            items.iter().for_each(|item| digest(item, hasher));
+            for item in items {
+                digest(item, hasher);
+            }
         }
         Value::Object(map) => {
             let mut fields: Vec<_> = map.iter().filter(|(_, value)| !value.is_null()).collect();
@@ -69,7 +83,9 @@ fn sized(tag: u8, bytes: &[u8], hasher: &mut SipHasher13) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{config_map, deployment};
+    use crate::fixture::{at_rest, config_map, deployment, facts};
+    use crate::kind::Kind;
+    use crate::objects::objects;
     use serde_json::json;
 
     #[test]
@@ -98,6 +114,36 @@ mod tests {
         assert_ne!(one, of(&[config_map("env", "b")]));
         assert_ne!(one, of(&[]));
         assert_eq!(one, of(&[config_map("env", "a"), config_map("unrelated", "b")]));
+    }
+
+    #[test]
+    fn a_default_that_a_new_api_server_fills_in_is_no_release() {
+        let target = |value: &str| {
+            let mut target = deployment("shop", "shop:1");
+            target.data["spec"]["template"]["spec"]["containers"][0]["envFrom"] =
+                json!([{ "configMapRef": { "name": "env" } }]);
+            Observed::new(target, vec![config_map("env", value)])
+        };
+        let mut seen = target("a");
+        let made = objects(&facts(), &at_rest(&seen.revision), &seen).unwrap();
+        for object in made.applied() {
+            match Kind::of(&object) {
+                Some(Kind::Deployment) => seen.primary = Some(object),
+                Some(Kind::ConfigMap) => seen.copies.push(object),
+                _ => {}
+            }
+        }
+        let before = seen.revision.clone();
+        let primary = seen.primary.as_mut().unwrap();
+        for workload in [&mut seen.target, primary] {
+            workload.data["spec"]["template"]["spec"]["newDefault"] = json!("x");
+        }
+        assert_ne!(revision(&seen.target, &seen.configs), before);
+        assert_eq!(target_revision(&seen), before);
+        let edited = Observed { configs: vec![config_map("env", "b")], ..seen.clone() };
+        assert_ne!(target_revision(&edited), before);
+        seen.target.data["spec"]["template"]["spec"]["containers"][0]["image"] = json!("shop:2");
+        assert_eq!(target_revision(&seen), revision(&seen.target, &seen.configs));
     }
 
     #[test]

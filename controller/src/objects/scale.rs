@@ -1,5 +1,5 @@
-//! How many pods run. Replicas are set only where they must change, by a patch of their own: applied with the rest they
-//! would be taken from the autoscaler, and given back as one.
+//! How many pods run. Replicas are set only where they must change, by a patch of their own: applied with the rest
+//! they would be taken from the autoscaler, and given back as one.
 
 use serin_rollout::Desired;
 

@@ -42,8 +42,8 @@ pub(super) fn services(
     [apex(facts, desired, seen, target)].into_iter().chain(tracks).collect()
 }
 
-/// Before primary can serve, the apex leads to the target if nobody else has made it; then to primary, and after a failed
-/// promotion to the canary, for callers without a proxy too.
+/// Before primary can serve, the apex leads to the target if nobody else has made it; then to primary, and after a
+/// failed promotion to the canary, for callers without a proxy too.
 fn apex(facts: &Facts, desired: &Desired, seen: &Observed, target: &Target<'_>) -> Wanted {
     let first = !desired.initialized;
     if first && seen.apex.is_some() {

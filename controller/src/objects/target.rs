@@ -70,8 +70,8 @@ pub(crate) fn available(workload: &DynamicObject) -> i64 {
     workload.data["status"]["availableReplicas"].as_i64().unwrap_or(0)
 }
 
-/// Labels or annotations that a copy may carry: those of Flux would make it Flux's to prune, and what kubectl or Flagger
-/// noted about the original is not true of it.
+/// Labels or annotations that a copy may carry: those of Flux would make it Flux's to prune, and what kubectl or
+/// Flagger noted about the original is not true of it.
 pub(crate) fn copied(of: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
     let entries = of.into_iter().flatten();
     entries

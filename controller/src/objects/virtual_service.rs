@@ -1,7 +1,7 @@
 //! The `VirtualService`: how callers reach primary, and the canary while a rollout runs.
 //!
-//! Route names tell the filter whose a request is, and the canary's route matches the run's nonce exactly. Weights stand in
-//! here for callers outside of every scope alone.
+//! Route names tell the filter whose a request is, and the canary's route matches the run's nonce exactly. Weights
+//! stand in here for callers outside of every scope alone.
 
 mod matches;
 mod rules;

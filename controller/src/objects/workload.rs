@@ -37,28 +37,29 @@ pub(super) fn primary(
         Follows::Target => Some(target.template()),
         Follows::Promoted => seen.promoted_template.as_ref(),
     };
-    let name = primary_name(facts);
-    match source {
-        Some(source) => (deployment(facts, desired, seen, target, source), None),
-        None => {
-            let gap = Gap::Template { name: name.clone() };
-            let gap = seen.primary.is_none().then_some(gap);
-            (Wanted::Keep(ObjectRef { kind: Kind::Deployment, name }), gap)
-        }
+    if let Some(source) = source {
+        return (deployment(facts, desired, seen, target, source), None);
     }
+    let name = primary_name(facts);
+    let gap = seen.primary.is_none().then(|| Gap::Template { name: name.clone() });
+    (Wanted::Keep(ObjectRef { kind: Kind::Deployment, name }), gap)
 }
 
-/// The revision that an observed primary runs once it is ready: its mark, or what was noted when it was taken over, or
-/// what its template says without words. None for one that runs something else.
+/// The revision that an observed primary runs once it is ready: its mark, or what was noted when it was taken over,
+/// or what its template says without words. None for one that runs something else.
 pub fn primary_revision(seen: &Observed) -> Option<String> {
-    let primary = seen.primary.as_ref()?;
-    let noted = noted(primary).map(str::to_owned);
-    noted.or_else(|| {
-        let target = Target::read(&seen.target).ok()?;
-        let names = config::renamed(target.template(), seen, Follows::Target);
-        let expected = template::primary(&target, target.template(), &names);
-        is_like(primary, &expected).then(|| seen.revision.clone())
-    })
+    let noted = noted(seen.primary.as_ref()?).map(str::to_owned);
+    noted.or_else(|| runs_the_targets(seen).then(|| seen.revision.clone()))
+}
+
+/// Whether primary's template is what the target's would become, and its copies say what their originals say.
+pub(super) fn runs_the_targets(seen: &Observed) -> bool {
+    let (Some(primary), Ok(target)) = (&seen.primary, Target::read(&seen.target)) else {
+        return false;
+    };
+    let names = config::renamed(target.template(), seen, Follows::Target);
+    let expected = template::primary(&target, target.template(), &names);
+    is_like(primary, &expected) && config::are_copied(target.template(), seen)
 }
 
 pub(super) fn primary_name(facts: &Facts) -> String {
@@ -121,7 +122,8 @@ fn is_like(primary: &DynamicObject, template: &Value) -> bool {
     template::unmarked(template_of(primary)) == *template
 }
 
-fn noted(primary: &DynamicObject) -> Option<&str> {
+/// The revision that a primary is said to run.
+pub(super) fn noted(primary: &DynamicObject) -> Option<&str> {
     template::marked(template_of(primary)).or_else(|| taken_over(primary))
 }
 

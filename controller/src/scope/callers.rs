@@ -23,7 +23,8 @@ pub enum Reach {
 pub struct Callers {
     /// How far filters reach.
     pub reach: Reach,
-    /// Istio's root namespace. A plugin for it would be one for the mesh, so its sidecars are in no scope of their own.
+    /// Istio's root namespace. A plugin for it would be one for the mesh, so its sidecars are in no scope of their
+    /// own.
     pub root_namespace: String,
     /// Istio's Gateways through which it is reached, as far as they exist; see [`Entrances`].
     pub gateways: Vec<Gateway>,
@@ -134,8 +135,9 @@ impl Callers {
     }
 }
 
-/// The Gateway that a name in a `VirtualService` of namespace `home` means, as `NAMESPACE/NAME`. Istio takes `NAME`,
-/// `NAMESPACE/NAME`, `./NAME`, and of old `NAME.NAMESPACE` with or without a domain. None is made up for `mesh`.
+/// The Gateway that a name in a `VirtualService` of namespace `home` means, as `NAMESPACE/NAME`. Istio takes
+/// `NAME`, `NAMESPACE/NAME`, `./NAME`, and of old `NAME.NAMESPACE` with or without a domain. None is made up for
+/// `mesh`.
 pub fn gateway_name(written: &str, home: &str) -> String {
     if written == MESH {
         return written.to_owned();

@@ -7,7 +7,8 @@ use thiserror::Error;
 const DIGEST: &str = "@sha256:";
 const DIGEST_HEX: usize = 64;
 
-/// Where the module is: an OCI image by digest. A tag would be resolved anew by every proxy at every change of a weight.
+/// Where the module is: an OCI image by digest. A tag would be resolved anew by every proxy at every change of a
+/// weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module(String);
 

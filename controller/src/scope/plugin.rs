@@ -66,8 +66,8 @@ impl Receiver {
     }
 }
 
-/// The plugin of a scope, with the rollouts that its Envoys may reach; `all` are the scopes that there are, this one
-/// among them.
+/// The plugin of a scope, with the rollouts that its Envoys may reach; `all` are the scopes that there are, this
+/// one among them.
 pub fn plugin(
     scope: &Scope,
     rollouts: &[Rollout],

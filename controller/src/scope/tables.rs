@@ -35,8 +35,8 @@ pub struct Refused {
     pub why: String,
 }
 
-/// Gathers the tables. A filter refuses a table with a single fault in it and keeps the last good one, so a rollout that
-/// spoils its table is left out of it, and nobody else suffers.
+/// Gathers the tables. A filter refuses a table with a single fault in it and keeps the last good one, so a rollout
+/// that spoils its table is left out of it, and nobody else suffers.
 pub fn tables(members: &[Member]) -> Tables {
     let mut gathered: BTreeMap<&Scope, Vec<&Rollout>> = BTreeMap::new();
     for member in members {

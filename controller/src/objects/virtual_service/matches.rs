@@ -26,7 +26,8 @@ impl Scope {
     }
 }
 
-/// The entries, each with an exact header beside what it had. One whose headers are no map is left out; Istio refuses it.
+/// The entries, each with an exact header beside what it had. One whose headers are no map is left out; Istio
+/// refuses it.
 pub(super) fn with_header(matching: &[Fields], name: &str, value: &str) -> Vec<Fields> {
     let narrowed = entries(matching).into_iter().filter_map(|mut entry| {
         let headers = entry.entry("headers").or_insert_with(|| json!({}));
@@ -38,8 +39,8 @@ pub(super) fn with_header(matching: &[Fields], name: &str, value: &str) -> Vec<F
 
 /// The entries as they hold for callers of a scope; those that never do are left out.
 ///
-/// Istio looks at `sourceNamespace` and `sourceLabels` only where an entry names no gateways. So an entry that names some has
-/// lost the former already, and one that has the former cannot be given the latter.
+/// Istio looks at `sourceNamespace` and `sourceLabels` only where an entry names no gateways. So an entry that
+/// names some has lost the former already, and one that has the former cannot be given the latter.
 pub(super) fn within(matching: &[Fields], scope: &Scope) -> Vec<Fields> {
     entries(matching).into_iter().filter_map(|entry| narrow(entry, scope)).collect()
 }

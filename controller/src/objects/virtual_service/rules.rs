@@ -8,8 +8,8 @@ use serin_route::{Condition, Rule, Subject, Test, Then, Weight};
 use super::matches::entries;
 use crate::istio::Fields;
 
-/// Match entries and the canary's share for them, in order. None if a rule that keeps requests from the canary cannot be
-/// said.
+/// Match entries and the canary's share for them, in order. None if a rule that keeps requests from the canary
+/// cannot be said.
 pub(super) fn matched(
     rules: &[Rule],
     matching: &[Fields],
@@ -119,7 +119,7 @@ mod tests {
         Condition { of, is }
     }
 
-    fn narrowed(entry: Value, when: &[Condition]) -> Option<Value> {
+    fn narrowed(entry: &Value, when: &[Condition]) -> Option<Value> {
         narrow(entry.as_object().unwrap().clone(), when).map(Value::Object)
     }
 
@@ -144,7 +144,7 @@ mod tests {
                 json!({"headers": {"cookie": {"regex": r"(.*;\s*)?type=a\+b(\s*;.*)?"}}}),
             ),
         ] {
-            assert_eq!(narrowed(json!({}), std::slice::from_ref(&when)), Some(entry), "{when:?}");
+            assert_eq!(narrowed(&json!({}), std::slice::from_ref(&when)), Some(entry), "{when:?}");
         }
     }
 
@@ -152,12 +152,12 @@ mod tests {
     fn what_cannot_be_said_leads_nobody_to_the_canary() {
         let one = condition(Subject::Header("cookie".into()), Test::Regex(".*a.*".into()));
         let other = condition(Subject::Cookie("b".into()), Test::Present);
-        assert_eq!(narrowed(json!({}), &[one.clone(), other]), None);
-        assert_eq!(narrowed(json!({"headers": {"Cookie": {"exact": "x"}}}), &[one]), None);
+        assert_eq!(narrowed(&json!({}), &[one.clone(), other]), None);
+        assert_eq!(narrowed(&json!({"headers": {"Cookie": {"exact": "x"}}}), &[one]), None);
         let label = condition(Subject::Label("app".into()), Test::Exact("web".into()));
-        assert_eq!(narrowed(json!({"gateways": ["mesh"]}), &[label]), None);
+        assert_eq!(narrowed(&json!({"gateways": ["mesh"]}), &[label]), None);
         let absent = condition(Subject::Query("q".into()), Test::Absent);
-        assert_eq!(narrowed(json!({}), std::slice::from_ref(&absent)), None);
+        assert_eq!(narrowed(&json!({}), std::slice::from_ref(&absent)), None);
         let keep = Rule { when: vec![absent], then: Then::Primary };
         assert_eq!(matched(&[keep], &[], Weight::FULL), None);
     }

@@ -4,13 +4,13 @@ use crate::objects::Unscoped;
 use crate::scope::{Callers, Gateway, Labels, Reach};
 use serin_api::canary::Verbatim;
 
-fn fields(value: Value) -> Fields {
+fn fields(value: &Value) -> Fields {
     value.as_object().unwrap().clone()
 }
 
 fn matching(entries: Vec<Value>) -> Facts {
     let mut facts = facts();
-    facts.service.matching = entries.into_iter().map(|it| Verbatim(fields(it))).collect();
+    facts.service.matching = entries.into_iter().map(|it| Verbatim(fields(&it))).collect();
     facts
 }
 
@@ -30,7 +30,7 @@ fn the_canarys_route_wants_the_nonce_and_comes_first() {
     assert_eq!(kinds(&routes), ["canary", "primary"]);
     assert_eq!(routes[0].name, "serin/store.prod/canary");
     let nonce = json!({ "headers": { TRACK_HEADER: { "exact": "5ec2e7" } } });
-    assert_eq!(routes[0].matching, [fields(nonce)]);
+    assert_eq!(routes[0].matching, [fields(&nonce)]);
     assert_eq!(routes[0].route[0].destination.host, "store-canary");
     assert!(routes[1].matching.is_empty());
     for route in routes.iter().flat_map(|route| &route.route) {
@@ -56,7 +56,7 @@ fn the_authors_entries_hold_for_the_canary_too() {
     assert_eq!(routes[0].matching[0]["uri"], given["uri"]);
     let headers = json!({ "x-a": {}, TRACK_HEADER: { "exact": "5ec2e7" } });
     assert_eq!(routes[0].matching[0]["headers"], headers);
-    assert_eq!(routes[1].matching[0], fields(given));
+    assert_eq!(routes[1].matching[0], fields(&given));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn outside_of_the_scopes_weights_hold_if_they_are_to() {
     let facts = outsiders_too(facts());
     let live = routes(&facts, &in_rollout("r1", 10));
     assert_eq!(kinds(&live), ["canary", "primary", "unscoped"]);
-    assert_eq!(live[1].matching, [fields(json!({ "sourceNamespace": "prod" }))]);
+    assert_eq!(live[1].matching, [fields(&json!({ "sourceNamespace": "prod" }))]);
     assert!(live[2].matching.is_empty());
     let shares: Vec<_> = live[2].route.iter().map(|it| it.weight).collect();
     assert_eq!(shares, [Some(90), Some(10)]);
@@ -106,7 +106,7 @@ fn entries_are_narrowed_to_a_scope_as_istio_reads_them() {
             Some(json!({ "sourceLabels": { "a": "b" }, "sourceNamespace": "prod" })),
         ),
     ] {
-        let of = |scope| matches::within(&[fields(entry.clone())], scope).pop().map(Value::Object);
+        let of = |scope| matches::within(&[fields(&entry)], scope).pop().map(Value::Object);
         assert_eq!(of(&gateway), by_gateway, "{entry}");
         assert_eq!(of(&namespace), by_namespace, "{entry}");
     }
@@ -123,7 +123,7 @@ fn who_comes_through_a_steered_gateway_is_no_outsider() {
     facts.callers.gateways.push(everything);
     let live = routes(&facts, &in_rollout("r1", 10));
     assert_eq!(kinds(&live), ["canary", "primary", "unscoped"]);
-    assert_eq!(live[1].matching, [fields(json!({ "gateways": ["istio-system/public"] }))]);
+    assert_eq!(live[1].matching, [fields(&json!({ "gateways": ["istio-system/public"] }))]);
     facts.callers.mesh = true;
     let live = routes(&facts, &in_rollout("r1", 10));
     assert_eq!(kinds(&live), ["canary", "primary", "primary", "unscoped"]);
