@@ -4,6 +4,7 @@
 //! stand in here for callers outside of every scope alone.
 
 mod matches;
+mod ports;
 mod rules;
 
 use kube::core::DynamicObject;
@@ -17,8 +18,7 @@ use super::services::{dress, track_service};
 use super::target::Target;
 use super::{ObjectRef, Wanted, adopt};
 use crate::istio::{
-    Destination, Fields, HeaderOperations, Headers, HttpRoute, Port, RouteDestination,
-    VirtualService,
+    Destination, Fields, HeaderOperations, Headers, HttpRoute, RouteDestination, VirtualService,
 };
 use crate::kind::Kind;
 use crate::scope::MESH;
@@ -44,7 +44,8 @@ pub(super) fn virtual_service(
 
 fn spec(facts: &Facts, desired: &Desired) -> VirtualService {
     let service = &facts.service;
-    let http = routes(facts, desired);
+    let http = routes(facts, desired).into_iter();
+    let http = http.flat_map(|route| ports::with_ports(facts, route)).collect();
     if service.delegation {
         return VirtualService { http, ..VirtualService::default() };
     }
@@ -134,12 +135,8 @@ fn to(facts: &Facts, kind: RouteKind, matching: Vec<Fields>, track: Track) -> Ht
 }
 
 fn destination(facts: &Facts, track: Track) -> RouteDestination {
-    let service = &facts.service;
-    // A gateway, or the root of a delegate, cannot tell by the listener which of several ports is meant.
-    let afar = service.delegation || service.gateways.first().is_some_and(|it| it != MESH);
-    let port = (service.port_discovery && afar).then_some(Port { number: service.port });
     RouteDestination {
-        destination: Destination { host: track_service(facts, track), port },
+        destination: Destination { host: track_service(facts, track), port: None },
         weight: None,
         // Here and not in the route's own `headers`: those would replace what the root of a delegate says.
         headers: Headers { request: HeaderOperations { remove: vec![TRACK_HEADER.to_owned()] } },

@@ -82,7 +82,8 @@ fn is_gateway(written: &str, gateway: &str) -> bool {
     scope::gateway_name(written, home) == gateway
 }
 
-fn names(list: Option<&Value>) -> Vec<&str> {
+/// The texts of a list.
+pub(super) fn names(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 

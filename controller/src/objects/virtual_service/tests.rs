@@ -157,18 +157,3 @@ fn hosts_and_gateways_are_as_flagger_has_them() {
     facts.service.delegation = true;
     assert_eq!(of(&facts), (vec![], vec![]));
 }
-
-#[test]
-fn a_port_is_named_where_istio_cannot_know_it() {
-    let mut facts = facts();
-    let port = |facts: &Facts| destination(facts, Track::Primary).destination.port;
-    facts.service.port_discovery = true;
-    assert_eq!(port(&facts), None);
-    facts.service.delegation = true;
-    assert_eq!(port(&facts), Some(Port { number: 80 }));
-    facts.service.delegation = false;
-    facts.service.gateways = vec!["istio-system/public".into(), "mesh".into()];
-    assert_eq!(port(&facts), Some(Port { number: 80 }));
-    facts.service.port_discovery = false;
-    assert_eq!(port(&facts), None);
-}
