@@ -58,6 +58,8 @@ pub const FLUX_OFF: [(&str, &str); 2] = [
 ];
 /// Labels and annotations with this in their key are Flux's: on a copy they would make it Flux's to prune.
 pub const FLUX: &str = "toolkit.fluxcd.io";
+/// Annotations that begin so say whose an object is to other tools that deploy.
+pub const DEPLOYERS: [&str; 2] = ["argocd.argoproj.io/", "meta.helm.sh/"];
 
 /// The name of every `WasmPlugin` begins so; also its `pluginName`.
 pub const PLUGIN: &str = "serin";

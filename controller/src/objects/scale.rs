@@ -68,3 +68,86 @@ fn canary(facts: &Facts, desired: &Desired, seen: &Observed, target: &Target<'_>
     };
     (wanted != now).then_some(wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{at_rest, deployment, facts, in_rollout, object};
+    use crate::kind::Kind;
+    use serde_json::{Value, json};
+    use serin_api::canary::AutoscalerRef;
+
+    /// The target and primary with so many replicas; none is no primary.
+    fn seen(target: i32, primary: Option<i32>) -> Observed {
+        let sized = |name: &str, replicas: i32| {
+            let mut it = deployment(name, "shop:1");
+            it.data["spec"]["replicas"] = json!(replicas);
+            it
+        };
+        let mut seen = Observed::new(sized("shop", target), Vec::new());
+        seen.primary = primary.map(|replicas| sized("shop-primary", replicas));
+        seen
+    }
+
+    /// What primary and the target are scaled to.
+    fn made(facts: &Facts, desired: &Desired, seen: &Observed) -> [Option<i32>; 2] {
+        let target = Target::read(&seen.target).unwrap();
+        let all = scales(facts, desired, seen, &target);
+        let of = |name: &str| all.iter().find(|it| it.name == name).map(|it| it.replicas);
+        [of("shop-primary"), of("shop")]
+    }
+
+    #[test]
+    fn the_target_keeps_its_pods_until_primary_has_served() {
+        let first =
+            |revision: &str| Desired { initialized: false, canary_runs: true, ..at_rest(revision) };
+        let it = seen(3, None);
+        assert_eq!(made(&facts(), &first(&it.revision), &it), [Some(3), None]);
+        // Nor is it given any that its author did not want.
+        let none = seen(0, None);
+        assert_eq!(made(&facts(), &first(&none.revision), &none), [None, None]);
+    }
+
+    #[test]
+    fn between_releases_the_target_has_none() {
+        let it = seen(3, Some(3));
+        assert_eq!(made(&facts(), &at_rest(&it.revision), &it), [None, Some(0)]);
+        let it = seen(0, Some(5));
+        assert_eq!(made(&facts(), &at_rest(&it.revision), &it), [None, None]);
+    }
+
+    #[test]
+    fn a_canary_gets_as_many_as_primary_has() {
+        let it = seen(0, Some(5));
+        assert_eq!(made(&facts(), &in_rollout("r0", 0), &it), [None, Some(5)]);
+        // Whatever somebody has scaled it to since is theirs.
+        let it = seen(2, Some(5));
+        assert_eq!(made(&facts(), &in_rollout("r0", 10), &it), [None, None]);
+        // At promotion that becomes primary's.
+        assert_eq!(made(&facts(), &in_rollout(&it.revision, 50), &it), [Some(2), None]);
+    }
+
+    #[test]
+    fn an_autoscaler_decides_where_there_is_one() {
+        let mut facts = facts();
+        facts.autoscaler = Some(AutoscalerRef { name: "hpa".into(), ..AutoscalerRef::default() });
+        let mut it = seen(0, Some(5));
+        assert_eq!(made(&facts, &in_rollout("r0", 0), &it), [None, Some(1)]);
+        let spec = |least: Value| json!({ "spec": { "minReplicas": least } });
+        it.autoscaler = Some(object(Kind::Autoscaler, "hpa", spec(json!(4))));
+        assert_eq!(made(&facts, &in_rollout("r0", 0), &it), [None, Some(4)]);
+        let it = Observed { autoscaler: it.autoscaler, ..seen(2, Some(5)) };
+        assert_eq!(made(&facts, &in_rollout(&it.revision, 50), &it), [None, None]);
+    }
+
+    #[test]
+    fn a_primary_that_was_deleted_or_scaled_to_nothing_gets_back_what_it_had() {
+        for primary in [None, Some(0)] {
+            let mut it = seen(0, primary);
+            it.primary_replicas = Some(6);
+            assert_eq!(made(&facts(), &at_rest(&it.revision), &it), [Some(6), None]);
+        }
+        let it = seen(0, Some(0));
+        assert_eq!(made(&facts(), &at_rest(&it.revision), &it), [Some(1), None]);
+    }
+}

@@ -88,7 +88,8 @@ pub(crate) fn retain_copied(of: &mut Value) {
 }
 
 fn may_copy(key: &str) -> bool {
+    let noted = [keys::LAST_APPLIED, keys::FLAGGER_ID, "deployment.kubernetes.io/revision"];
     !key.contains(keys::FLUX)
-        && ![keys::LAST_APPLIED, keys::FLAGGER_ID, "deployment.kubernetes.io/revision"]
-            .contains(&key)
+        && !keys::DEPLOYERS.iter().any(|prefix| key.starts_with(prefix))
+        && !noted.contains(&key)
 }

@@ -15,7 +15,8 @@ fn labels_and_annotations_are_copied_but_for_what_is_not_true_of_the_copy() {
             "labels": { "app": "web", "tier": "front", "pod-template-hash": "abc",
                         "kustomize.toolkit.fluxcd.io/name": "apps" },
             "annotations": { "prometheus.io/scrape": "true", "flagger-id": "1",
-                             "helm.toolkit.fluxcd.io/name": "apps" },
+                             "helm.toolkit.fluxcd.io/name": "apps",
+                             "argocd.argoproj.io/tracking-id": "apps:x", "meta.helm.sh/release-name": "x" },
         },
         "spec": { "containers": [{ "name": "web", "image": "shop:1", "newerThanThisCode": { "x": 1 } }] },
     });
