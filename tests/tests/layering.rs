@@ -21,7 +21,8 @@ const EDGES: &[(&str, &str)] = &[
 ];
 
 /// Crates that drive others on purpose, and whom nobody may import.
-const DRIVERS: &[&str] = &["serin-tests", "serin-e2e", "xtask"];
+const DRIVERS: &[&str] =
+    &["serin-tests", "serin-e2e", "serin-e2e-apps", "serin-istio-stats", "xtask"];
 
 /// What the pure crates may pull in from outside, for good reasons given in their Cargo.toml.
 const PURE: &[(&str, &[&str])] = &[
@@ -29,6 +30,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("serin-stats", &["libm", "serde"]),
     ("serin-rollout", &["jiff", "serde"]),
     ("serin-filter", &["proxy-wasm", "serde_json"]),
+    ("serin-istio-stats", &["proxy-wasm"]),
 ];
 
 /// `(from, to, is a development dependency)` for every dependency of our crates.

@@ -85,8 +85,8 @@ fn module() -> Result<()> {
 }
 
 fn on_envoy(args: &Args) -> Result<()> {
-    let module = wasm::build()?;
-    run(&mut cargo(["build", "-p", "serin-cli"]))?;
+    let (module, istio_stats) = (wasm::build()?, wasm::build_istio_stats()?);
+    run(&mut cargo(["build", "-p", "serin-cli", "-p", "serin-e2e-apps"]))?;
     let mut envoys = vec![envoy::find(args.envoy.as_deref())?];
     if args.all_envoys {
         for version in envoy::OLDER {
@@ -98,7 +98,10 @@ fn on_envoy(args: &Args) -> Result<()> {
         run(cargo(["test", "-p", "serin-e2e"])
             .env("SERIN_MODULE", &module)
             .env("SERIN_ENVOY", &envoy)
-            .env("SERIN_BIN", target().join("debug/serin")))?;
+            .env("SERIN_BIN", target().join("debug/serin"))
+            .env("SERIN_ISTIO_STATS", &istio_stats)
+            .env("SERIN_FAULTY", target().join("debug/faulty"))
+            .env("SERIN_LOAD", target().join("debug/load")))?;
     }
     Ok(())
 }

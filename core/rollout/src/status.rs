@@ -1,11 +1,15 @@
 //! Where a release stands. Status is the truth: everything that can advance or end a rollout is in it, and the
 //! projection ([`crate::desired`]) follows from it and the plan alone.
 
+mod check;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serin_route::Weight;
 
 use crate::verdict::Verdict;
+
+pub use check::Unsound;
 
 /// Where a release stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

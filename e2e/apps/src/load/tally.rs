@@ -1,0 +1,149 @@
+//! What became of requests, counted one by one.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::outcome::{Failures, Latency};
+
+/// Names of versions, or reasons, that are counted apart; the rest is counted together.
+const NAMES_MAX: usize = 64;
+/// Under this name.
+const OTHERS: &str = "(others)";
+
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was answered.
+    Answered {
+        /// With this status.
+        status: u16,
+        /// By this version, as it says.
+        version: Option<String>,
+        /// By whom, as far as can be told.
+        maker: Maker,
+        /// After this time, the body's end included.
+        after: Duration,
+    },
+    /// It was not, for this reason.
+    Lost(&'static str),
+}
+
+/// Who made an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// An app that failed on purpose, and says so.
+    Fault,
+    /// An app, as its version's header says.
+    App,
+    /// A proxy, for it has no header of an app's. No other sign tells: a caller's proxy takes the answer of the called
+    /// one's for an upstream's.
+    Proxy,
+}
+
+/// The counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) status: BTreeMap<u16, u64>,
+    pub(super) versions: BTreeMap<String, u64>,
+    pub(super) failures: Failures,
+    pub(super) lost: BTreeMap<String, u64>,
+    pub(super) answered: u64,
+    latencies: Vec<Duration>,
+}
+
+impl Tally {
+    /// Counts one.
+    pub(super) fn count(&mut self, fate: Fate) {
+        match fate {
+            Fate::Answered { status, version, maker, after } => {
+                self.answered += 1;
+                *self.status.entry(status).or_default() += 1;
+                if let Some(version) = version {
+                    add(&mut self.versions, version);
+                }
+                self.latencies.push(after);
+                if status >= 500 {
+                    let failures = match maker {
+                        Maker::Fault => &mut self.failures.app,
+                        Maker::App => &mut self.failures.unmarked,
+                        Maker::Proxy => &mut self.failures.envoy,
+                    };
+                    *failures += 1;
+                }
+            }
+            Fate::Lost(reason) => {
+                self.failures.transport += 1;
+                add(&mut self.lost, reason.to_owned());
+            }
+        }
+    }
+
+    /// The latencies of all that were answered, if any were.
+    pub(super) fn latency(&mut self) -> Option<Latency> {
+        self.latencies.sort_unstable();
+        let ms = |it: &Duration| it.as_secs_f64() * 1e3;
+        // The smallest that at least this share of all do not exceed.
+        let quantile = |percent: usize| {
+            let rank = (self.latencies.len() * percent).div_ceil(100).max(1);
+            self.latencies.get(rank - 1).map(ms)
+        };
+        Some(Latency {
+            p50: quantile(50)?,
+            p95: quantile(95)?,
+            p99: quantile(99)?,
+            max: self.latencies.last().map(ms)?,
+        })
+    }
+}
+
+fn add(counts: &mut BTreeMap<String, u64>, name: String) {
+    let is_full = counts.len() >= NAMES_MAX && !counts.contains_key(&name);
+    *counts.entry(if is_full { OTHERS.to_owned() } else { name }).or_default() += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, version: &str, maker: Maker, ms: u64) -> Fate {
+        let version = (!version.is_empty()).then(|| version.to_owned());
+        Fate::Answered { status, version, maker, after: Duration::from_millis(ms) }
+    }
+
+    #[test]
+    fn failures_are_told_apart_by_their_maker() {
+        let mut tally = Tally::default();
+        tally.count(answered(200, "v1", Maker::App, 1));
+        tally.count(answered(404, "v1", Maker::Fault, 1));
+        tally.count(answered(500, "v2", Maker::Fault, 1));
+        tally.count(answered(500, "v2", Maker::App, 1));
+        tally.count(answered(503, "", Maker::Proxy, 1));
+        tally.count(Fate::Lost("timeout"));
+        let failures = Failures { app: 1, unmarked: 1, envoy: 1, transport: 1 };
+        assert_eq!((tally.failures, tally.answered), (failures, 5));
+        assert_eq!(tally.status, BTreeMap::from([(200, 1), (404, 1), (500, 2), (503, 1)]));
+        assert_eq!(tally.versions, BTreeMap::from([("v1".into(), 2), ("v2".into(), 2)]));
+        assert_eq!(tally.lost, BTreeMap::from([("timeout".into(), 1)]));
+    }
+
+    #[test]
+    fn quantiles_are_of_those_that_were_answered() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.latency(), None);
+        for ms in (1..=100).rev() {
+            tally.count(answered(200, "", Maker::App, ms));
+        }
+        tally.count(Fate::Lost("reset"));
+        let latency = Latency { p50: 50.0, p95: 95.0, p99: 99.0, max: 100.0 };
+        assert_eq!(tally.latency(), Some(latency));
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut tally = Tally::default();
+        for index in 0..1_000 {
+            tally.count(answered(200, &format!("v{index}"), Maker::App, 1));
+        }
+        assert_eq!(tally.versions.len(), NAMES_MAX + 1);
+        assert_eq!(tally.versions.values().sum::<u64>(), 1_000);
+    }
+}
