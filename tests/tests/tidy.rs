@@ -30,8 +30,10 @@ fn root() -> PathBuf {
 /// Every Rust file of the workspace's product crates; test modules are the tests' own business.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open: Vec<PathBuf> =
-        ["core", "api", "filter", "cli", "xtask"].iter().map(|name| root().join(name)).collect();
+    let mut open: Vec<PathBuf> = ["core", "api", "filter", "cli", "e2e/cluster", "xtask"]
+        .iter()
+        .map(|name| root().join(name))
+        .collect();
     while let Some(directory) = open.pop() {
         let entries = fs::read_dir(&directory).expect("a directory of the workspace");
         for entry in entries.map(|entry| entry.expect("an entry").path()) {

@@ -82,7 +82,8 @@ pub(crate) fn import(programs: &Node, socket: &Path, archive: &Path) -> Result<(
 fn kept(programs: &Node, images: &[Image]) -> Result<PathBuf> {
     let archives: Vec<String> =
         images.iter().map(|image| image.archive.display().to_string()).collect();
-    let inputs: Vec<&str> = archives.iter().map(String::as_str).collect();
+    // The list's name stands for what else is in the directory.
+    let inputs: Vec<&str> = [LIST].into_iter().chain(archives.iter().map(String::as_str)).collect();
     cache::entry("containerd-images", &inputs, |root| {
         let title = format!("importing {} archives of images", images.len());
         say::part(&title, || import_all(programs, root, images))
@@ -106,7 +107,9 @@ fn import_all(programs: &Node, root: &Path, images: &[Image]) -> Result<()> {
 }
 
 fn lines(images: &[Image]) -> String {
-    images.iter().map(|image| format!("{}\n", image.archive.display())).collect()
+    let paths: Vec<String> =
+        images.iter().map(|image| image.archive.display().to_string()).collect();
+    paths.join("\n")
 }
 
 struct Importer {
