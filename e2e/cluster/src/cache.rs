@@ -116,8 +116,9 @@ mod tests {
     #[test]
     fn only_what_was_left_of_that_entry_is_swept() {
         let cache = tempfile::tempdir().expect("a directory");
-        let make = |name: &str| fs::write(cache.path().join(name), "").expect("written");
-        [".etcd-1.77.partial", ".etcd-2.77.partial", ".etcd.lock", "etcd-1"].map(make);
+        for name in [".etcd-1.77.partial", ".etcd-2.77.partial", ".etcd.lock", "etcd-1"] {
+            fs::write(cache.path().join(name), "").expect("written");
+        }
         fs::create_dir_all(cache.path().join(".etcd-1.78.partial.tree/usr")).expect("made");
         sweep(cache.path(), "etcd-1").expect("swept");
         let entries = fs::read_dir(cache.path()).expect("entries");
