@@ -36,8 +36,17 @@ fn root() -> PathBuf {
 }
 
 /// The crates that these rules hold for: the product, and parts of tests that stand for themselves.
-const ROOTS: &[&str] =
-    &["core", "api", "controller", "filter", "cli", "e2e/apps", "e2e/istio-stats", "xtask"];
+const ROOTS: &[&str] = &[
+    "core",
+    "api",
+    "controller",
+    "filter",
+    "cli",
+    "e2e/apps",
+    "e2e/cluster",
+    "e2e/istio-stats",
+    "xtask",
+];
 
 /// Every Rust file of these crates; test modules are the tests' own business.
 fn sources() -> Vec<PathBuf> {
