@@ -13,6 +13,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    rolled back (demo: one ended otherwise)
   2    wrong usage, or a file with problems
   3    something is missing here: Envoy, the filter, a free port
+  4    ended, but the file of --state could not be written: the last line says how it ended
   130  interrupted";
 
 /// Ships a new version to a few users first, watches it, and goes on or goes back by itself.

@@ -9,6 +9,8 @@ use crate::output::aside;
 pub(crate) const USAGE: u8 = 2;
 /// Something is missing on this machine.
 pub(crate) const ENVIRONMENT: u8 = 3;
+/// It ended, and the file that should say so could not be written.
+pub(crate) const UNSAVED: u8 = 4;
 /// As a shell reports an end by Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 

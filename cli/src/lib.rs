@@ -1,6 +1,8 @@
 //! Releases on one Envoy, without a cluster: what the program `serin` is made of.
 
 pub mod args;
+mod bounded;
+pub mod clock;
 pub mod demo;
 pub mod envoy;
 mod failure;

@@ -11,11 +11,11 @@ use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jiff::Timestamp;
 use serin_route::Report;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Where reports are posted.
 pub const PATH: &str = "/v1/reports";
@@ -34,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
     /// When its last byte came.
-    pub at: Timestamp,
+    pub at: Instant,
     /// The report.
     pub report: Report,
 }
@@ -146,7 +146,7 @@ impl Gate {
         };
         let report =
             Report::parse(&body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
-        self.arrivals.try_send(Arrival { at: Timestamp::now(), report }).map_err(|_| {
+        self.arrivals.try_send(Arrival { at: Instant::now(), report }).map_err(|_| {
             let text = "more reports wait than can be read; send again";
             (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
         })
@@ -219,7 +219,7 @@ mod tests {
         for _ in 0..CONNECTIONS_MAX {
             silent.push(TcpStream::connect(receiver.address()).await.unwrap());
         }
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         let (status, _) = post(&receiver, PATH, "secret", EMPTY.as_bytes().to_vec()).await;
         assert_eq!(status, 200);
         assert!(began.elapsed() >= SILENCE_MAX, "all places were taken: {:?}", began.elapsed());

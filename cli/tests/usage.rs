@@ -5,18 +5,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-const CANARY: &str = "
-apiVersion: serin.dev/v1beta1
-kind: Canary
-metadata: {name: shop, namespace: prod}
-spec:
-  targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
-  service: {port: 80}
-  analysis:
-    interval: 5s
-    threshold: 3
-    steps: [{setWeight: 10}]
-";
+use jiff::{SignedDuration, Timestamp};
+
+const CANARY: &str = include_str!("shop.yaml");
 
 /// Runs `serin` with these words, without Envoy and module in its surroundings.
 fn serin(words: &[&str]) -> Output {
@@ -71,6 +62,21 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
+fn a_file_without_end_is_2_and_a_module_without_end_is_3() {
+    let addresses = ["--primary", "127.0.0.1:1", "--canary", "127.0.0.1:2"];
+    let (code, text) = told(&serin(&[&["local", "/dev/zero"][..], &addresses].concat()));
+    assert_eq!(code, Some(2));
+    assert_eq!(text, "serin: cannot read /dev/zero: it is longer than 1024 KiB\n");
+
+    let directory = tempfile::tempdir().unwrap();
+    let envoy = imitation(directory.path(), "1.40.0");
+    let endless = local(CANARY, &["--envoy", &envoy, "--module", "/dev/zero"]);
+    let (code, text) = told(&endless);
+    assert_eq!(code, Some(3));
+    assert!(text.contains("/dev/zero is no WebAssembly module"), "{text}");
+}
+
+#[test]
 fn all_problems_of_a_file_are_told_at_once_with_their_places() {
     let canary = CANARY
         .replace("interval: 5s", "interval: 5 parsecs")
@@ -106,6 +112,32 @@ fn an_address_that_is_none_is_2() {
     let (code, text) = told(&local(CANARY, &["--canary", "port 80"]));
     assert_eq!(code, Some(2));
     assert!(text.contains("\"port 80\" is no HOST:PORT"), "{text}");
+}
+
+#[test]
+fn a_state_that_cannot_be_used_is_told_and_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.json");
+    std::fs::write(&state, "{\"version\": 1, \"name\": 7}").unwrap();
+    let (code, text) = told(&local(CANARY, &["--state", state.to_str().unwrap()]));
+    assert_eq!(code, Some(2));
+    assert!(text.contains("state.json holds no release") && text.contains("name: "), "{text}");
+    assert_eq!(std::fs::read_to_string(&state).unwrap(), "{\"version\": 1, \"name\": 7}");
+
+    let ahead = Timestamp::now() + SignedDuration::from_hours(1);
+    let status = "{\"phase\": \"Initialized\", \"paused\": false}";
+    let kept = format!(
+        "{{\"version\": 1, \"name\": \"shop\", \"namespace\": \"prod\", \
+         \"written\": \"{ahead}\", \"status\": {status}}}"
+    );
+    std::fs::write(&state, kept).unwrap();
+    let (code, text) = told(&local(CANARY, &["--state", state.to_str().unwrap()]));
+    assert_eq!(code, Some(3), "without Envoy");
+    assert!(text.contains("ahead of this clock: time goes on from there"), "{text}");
+
+    let (code, text) = told(&local(CANARY, &["--state", "/nonexistent/state.json"]));
+    assert_eq!(code, Some(3));
+    assert!(text.contains("cannot use /nonexistent/state.json"), "{text}");
 }
 
 #[test]

@@ -199,9 +199,59 @@ async fn a_killed_release_is_carried_on_from_its_state() -> Result<()> {
     .await?;
     let after = read()?;
     for field in ["id", "salt", "nonce", "weight"] {
-        ensure!(before["run"][field] == after["run"][field], "{before:#} {after:#}");
+        let of = |state: &Value| state["status"]["run"][field].clone();
+        ensure!(of(&before) == of(&after), "{before:#} {after:#}");
     }
     ensure!(!program.kinds().contains(&"RunStarted"), "{:?}", program.kinds());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_belongs_to_one_program_at_a_time() -> Result<()> {
+    let desk = Desk::with(&canary(""))?;
+    let (primary, canary) =
+        (Upstream::start("shop-primary").await?, Upstream::start("shop-canary").await?);
+    let state = desk.path("state.json");
+    let words = ["--state", state.to_str().context("a path of letters")?];
+    let first = start(&desk, &primary, &canary, &words).await?;
+    let second = start(&desk, &primary, &canary, &words).await.err().context("both run")?;
+    ensure!(second.to_string().contains("another serin carries out its release"), "{second}");
+    signal(first.id()?, "KILL").await?;
+    gone(first.id()?).await?;
+    start(&desk, &primary, &canary, &words).await?;
+    Ok(())
+}
+
+/// The directory of the state goes while a version fails: what protects users is done all the same, and told.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_place_for_its_state_a_release_gets_no_more_and_is_rolled_back() -> Result<()> {
+    let slow = canary("").replace("interval: 2s", "interval: 4s");
+    let desk = Desk::with(&slow)?;
+    let (primary, canary) =
+        (Upstream::start("shop-primary").await?, Upstream::start("shop-canary").await?);
+    std::fs::create_dir(desk.path("kept"))?;
+    let state = desk.path("kept/state.json");
+    let words = ["--state", state.to_str().context("a path of letters")?];
+    let mut program = start(&desk, &primary, &canary, &words).await?;
+    let load = load(&program);
+    program.until("Advanced").await?;
+    std::fs::remove_dir_all(desk.path("kept"))?;
+    let warning = program.until("Warning").await?;
+    let message = warning["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("cannot keep the release's status"), "{warning:#}");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    canary.act(Act::Status(500));
+    program.until("RolledBack").await?;
+    let split = load.stop().await?;
+    let (status, last) = program.ending().await?;
+    ensure!(status.code() == Some(4), "{status}: {last:#}");
+    ensure!(last["outcome"] == "rolled-back" && last["unsaved"].is_string(), "{last:#}");
+    ensure!(
+        split.errors <= split.canary && split.neither == 0,
+        "only the canary failed: {split:?}"
+    );
+    let most = program.told.iter().filter_map(percent).max();
+    ensure!(most == Some(20), "the weight rose to {most:?} with nothing to keep it");
     Ok(())
 }
 

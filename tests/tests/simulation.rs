@@ -162,6 +162,19 @@ fn a_version_that_changes_nothing_is_hardly_ever_out() {
     }
 }
 
+/// The canary fails three of ten users. Those it serves at 10 % are one or two, who ask many times a second and may well
+/// be among the seven: a thousand good requests of one user are not a thousand users.
+#[test]
+fn a_few_heavy_users_promote_no_bad_canary() {
+    let heavy = Scenario { keyed: 0.99, users: 10, ..Scenario::demo() };
+    let bad = Behaviour { cursed: 3, ..Behaviour::good() };
+    let courses = courses(&heavy.with_canary(bad), 0..40);
+    let rises = |course: &&Course| course.weights.iter().any(|(_, percent)| *percent > 10.0);
+    let unproven = courses.iter().filter(rises).count();
+    println!("heavy users: {unproven} of 40 went beyond 10 %, seeds 0..40");
+    assert_eq!(unproven, 0);
+}
+
 /// Reports lost and repeated, controllers that die: evidence is lost by it, never invented.
 #[test]
 fn what_goes_wrong_around_it_costs_time_alone() {

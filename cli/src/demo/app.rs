@@ -12,9 +12,9 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::dice::Dice;
 
@@ -48,7 +48,7 @@ pub(crate) struct Version {
 struct Served {
     requests: AtomicU64,
     faults: AtomicU64,
-    first: OnceLock<Timestamp>,
+    first: OnceLock<Instant>,
 }
 
 /// What a connection needs to answer.
@@ -90,7 +90,7 @@ impl Version {
     }
 
     /// When its first request arrived.
-    pub(crate) fn first_request(&self) -> Option<Timestamp> {
+    pub(crate) fn first_request(&self) -> Option<Instant> {
         self.served.first.get().copied()
     }
 
@@ -128,7 +128,7 @@ async fn connection(stream: TcpStream, shop: Arc<Shop>) {
 impl Shop {
     async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         self.served.requests.fetch_add(1, Ordering::Relaxed);
-        self.served.first.get_or_init(Timestamp::now);
+        self.served.first.get_or_init(Instant::now);
         let page = Page::of(request.method(), request.uri().path());
         tokio::time::sleep(self.work(page)).await;
         let fails = matches!(self.fault, Fault::Errors(share) if self.dice.chance(share));

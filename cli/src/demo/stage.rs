@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serin_rollout::{Intent, NoticeKind, Plan};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -11,6 +12,7 @@ use super::Scenario;
 use super::app::{Fault, Version};
 use super::load::{Counts, Load};
 use super::summary::{Moments, Summary};
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::local::{Ending, Engine, Outcome, Release, Setup, World};
 use crate::output::{Format, Paint, Sink, printer};
@@ -67,6 +69,7 @@ impl Stage {
             name: &plan.name,
             namespace: &plan.namespace,
             primary: primary.addresses(),
+            clock: Clock::start(),
         })
         .await
         .map_err(Failure::environment)?;
@@ -102,7 +105,7 @@ impl Stage {
         let release = self.release(&version);
         let outcome = self.carry_out(&release, &mut recording, output).await?;
         let counts = self.load.end_period().await;
-        let act = act(scenario, &version, outcome.as_ref(), recording, counts);
+        let act = act(scenario, &version, self.world.clock(), outcome.as_ref(), recording, counts);
         let promoted = outcome.is_some_and(|it| it.ending == Ending::Promoted);
         let retired =
             if promoted { std::mem::replace(&mut self.primary, version) } else { version };
@@ -125,7 +128,6 @@ impl Stage {
             primary_revision: self.primary.name().to_owned(),
             primary: self.primary.addresses().to_vec(),
             canary: version.addresses().to_vec(),
-            state: None,
         }
     }
 
@@ -145,7 +147,7 @@ impl Stage {
             sleep(ABORT_MAX).await;
         };
         tokio::select! {
-            outcome = Engine::run(release, &mut self.world, &mut sinks, &mut intents) => {
+            outcome = Engine::run(release, None, &mut self.world, &mut sinks, &mut intents) => {
                 outcome.map(Some).map_err(Failure::environment)
             }
             () = too_long => Ok(None),
@@ -190,11 +192,13 @@ async fn start(name: &'static str, fault: Fault, seed: u64) -> Result<Version, F
 fn act(
     scenario: Scenario,
     version: &Version,
+    clock: Clock,
     outcome: Option<&Outcome>,
     mut recording: Recording,
     counts: Counts,
 ) -> Act {
-    let moments = moments(version, outcome, &recording);
+    let first_request = version.first_request().map(|moment| clock.at(moment));
+    let moments = moments(first_request, outcome, &recording);
     let ending = outcome.map(|it| it.ending);
     let summary = Summary::new(scenario.name(), ending, moments, &counts);
     let versions: Vec<String> =
@@ -220,11 +224,15 @@ fn act(
     Act { scenario, summary, recording, counts }
 }
 
-fn moments(version: &Version, outcome: Option<&Outcome>, recording: &Recording) -> Moments {
+fn moments(
+    first_request: Option<Timestamp>,
+    outcome: Option<&Outcome>,
+    recording: &Recording,
+) -> Moments {
     // A quarantine that leaves the weight as it is brings no generation of its own to wait for.
     let decided = recording.first(NoticeKind::Quarantined).map(|notice| notice.at);
     Moments {
-        first_request: version.first_request(),
+        first_request,
         quarantined: outcome.and_then(|it| it.quarantine_in_force).max(decided),
         rolled_back: outcome
             .filter(|it| it.ending == Ending::RolledBack)

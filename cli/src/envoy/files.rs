@@ -75,7 +75,7 @@ impl Files {
 }
 
 /// Replaces a file by a rename within its directory, which is made if need be.
-pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     let directory = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let written = tempfile::NamedTempFile::new_in(directory)?;

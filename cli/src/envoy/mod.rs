@@ -5,6 +5,8 @@
 mod admin;
 mod binary;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod guard;
 mod process;
 mod render;
@@ -13,7 +15,6 @@ mod update;
 pub use admin::Admin;
 pub use binary::{Binary, BinaryError, Version};
 pub use files::Files;
-pub(crate) use files::replace;
 pub use guard::{GUARD, become_envoy_if_asked};
 pub use process::{Launch, Process, ProcessError};
 pub use render::{

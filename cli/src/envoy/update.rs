@@ -77,30 +77,8 @@ fn lets_go(from: &Projection, to: &Projection) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serin_route::{Side, Table, Track, VERSION};
-
     use super::*;
-
-    fn projection() -> Projection {
-        let service = Service {
-            name: "shop".to_owned(),
-            namespace: "prod".to_owned(),
-            domains: vec!["*".to_owned()],
-            primary: vec!["127.0.0.1:9001".parse().unwrap()],
-            canary: vec!["127.0.0.1:9002".parse().unwrap()],
-            steering: None,
-            default: Track::Primary,
-        };
-        let table = Table {
-            version: VERSION,
-            scope: "local".to_owned(),
-            side: Side::Client,
-            claim: false,
-            reports: None,
-            rollouts: Vec::new(),
-        };
-        Projection { services: vec![service], table, revivals: 0 }
-    }
+    use crate::envoy::fixture::projection;
 
     fn steering(mut projection: Projection, nonce: Option<&str>) -> Projection {
         projection.services[0].steering = nonce.map(str::to_owned);

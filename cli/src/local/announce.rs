@@ -29,11 +29,16 @@ impl Engine<'_> {
         if !self.warned.insert(message.clone()) {
             return;
         }
+        self.remark(now, Severity::Warn, message);
+    }
+
+    /// Something that only this shell knows.
+    pub(super) fn remark(&mut self, now: Timestamp, severity: Severity, message: String) {
         let weight = self.status.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
         self.tell(&Notice {
             at: now,
             kind: NoticeKind::Warning,
-            severity: Severity::Warn,
+            severity,
             message,
             phase: self.status.phase,
             weight,

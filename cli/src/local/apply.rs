@@ -88,55 +88,25 @@ fn project(
 
 #[cfg(test)]
 mod tests {
-    use serin_route::{Side, Table, Track, VERSION};
+    use serin_route::Track;
 
     use super::*;
-    use crate::envoy::Service;
-    use crate::local::input;
-
-    const CANARY: &str = "
-apiVersion: serin.dev/v1beta1
-kind: Canary
-metadata: {name: shop, namespace: prod}
-spec:
-  targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
-  analysis: {interval: 5s, threshold: 3, steps: [{setWeight: 10}]}
-";
+    use crate::envoy::fixture::projection;
+    use crate::local::input::SHOP;
 
     fn release() -> Release {
         Release {
-            plan: input::plan(CANARY).unwrap(),
+            plan: crate::local::input::plan(SHOP).unwrap(),
             revision: "v2".to_owned(),
             primary_revision: "v1".to_owned(),
             primary: vec!["127.0.0.1:1".parse().unwrap()],
             canary: vec!["127.0.0.1:2".parse().unwrap()],
-            state: None,
         }
-    }
-
-    fn shown() -> Projection {
-        let service = Service {
-            name: "shop".to_owned(),
-            namespace: "prod".to_owned(),
-            domains: vec!["*".to_owned()],
-            primary: Vec::new(),
-            canary: Vec::new(),
-            steering: None,
-            default: Track::Primary,
-        };
-        let table = Table {
-            version: VERSION,
-            scope: "local".to_owned(),
-            side: Side::Client,
-            claim: false,
-            reports: None,
-            rollouts: Vec::new(),
-        };
-        Projection { services: vec![service], table, revivals: 0 }
     }
 
     fn desired(canary_route: bool, primary_revision: &str) -> Desired {
         Desired {
+            initialized: true,
             rollout: None,
             canary_route,
             default: Track::Primary,
@@ -148,7 +118,7 @@ spec:
     #[test]
     fn the_nonce_steers_only_while_there_is_a_route_for_it() {
         let release = release();
-        let with = project(&shown(), &release, desired(true, "v1"), Some("nonce"));
+        let with = project(&projection(), &release, desired(true, "v1"), Some("nonce"));
         assert_eq!(with.services[0].steering.as_deref(), Some("nonce"));
         let without = project(&with, &release, desired(false, "v1"), Some("nonce"));
         assert_eq!(without.services[0].steering, None);
@@ -157,7 +127,7 @@ spec:
     #[test]
     fn promotion_gives_primary_the_new_addresses() {
         let release = release();
-        let before = project(&shown(), &release, desired(true, "v1"), None);
+        let before = project(&projection(), &release, desired(true, "v1"), None);
         assert_eq!(before.services[0].primary, release.primary);
         let after = project(&before, &release, desired(true, "v2"), None);
         assert_eq!(after.services[0].primary, release.canary);
@@ -167,7 +137,7 @@ spec:
     #[test]
     fn applied_twice_is_applied_once() {
         let release = release();
-        let once = project(&shown(), &release, desired(true, "v1"), Some("nonce"));
+        let once = project(&projection(), &release, desired(true, "v1"), Some("nonce"));
         let twice = project(&once, &release, desired(true, "v1"), Some("nonce"));
         assert_eq!(crate::envoy::updates(Some(&once), &twice), []);
     }

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use tokio::net::lookup_host;
 
-use super::{Ending, Engine, Outcome, Release, Setup, World, intents};
+use super::{Ending, Engine, Kept, Outcome, Release, Setup, StateError, StateFile, World, intents};
 use crate::args::Local;
-use crate::failure::Failure;
+use crate::bounded;
+use crate::clock::Clock;
+use crate::failure::{self, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, Lines, Sink, Summary, aside};
 use crate::probe;
@@ -23,24 +25,30 @@ fn revision(addresses: &[String]) -> String {
 /// Carries out the release and reports how it ended.
 pub async fn main(args: &Local) -> ExitCode {
     match carry_out(args).await {
-        Ok(Ending::Promoted) => ExitCode::SUCCESS,
-        Ok(Ending::RolledBack) => ExitCode::FAILURE,
+        Ok(Outcome { unsaved: Some(why), .. }) => {
+            let text = "it still holds an older status: remove it before the next release";
+            aside(format_args!("serin: {why}; {text}"));
+            ExitCode::from(failure::UNSAVED)
+        }
+        Ok(Outcome { ending: Ending::Promoted, .. }) => ExitCode::SUCCESS,
+        Ok(Outcome { ending: Ending::RolledBack, .. }) => ExitCode::FAILURE,
         Err(failure) => failure.exit(),
     }
 }
 
-async fn carry_out(args: &Local) -> Result<Ending, Failure> {
+async fn carry_out(args: &Local) -> Result<Outcome, Failure> {
     let (release, yaml) = release(args).await?;
+    let (kept, clock) = claim(args, &release)?;
     let found = args.tools.find()?;
     let mut interrupt = Interrupt::new().map_err(Failure::environment)?;
     let mut world = tokio::select! {
-        world = start(args, &found, &release) => world?,
+        world = start(args, &found, &release, clock) => world?,
         () = interrupt.next() => return Err(Failure::interrupted()),
     };
     introduce(args, &found, &world);
     let title = format!("{}.{}", release.plan.name, release.plan.namespace);
     let mut recording = Recording::new(&title, &yaml, &release.plan);
-    let ended = follow(args, &release, &mut world, &mut recording, &mut interrupt).await;
+    let ended = follow(args, &release, kept, &mut world, &mut recording, &mut interrupt).await;
     tokio::select! {
         () = world.stop() => {}
         () = interrupt.next() => {}
@@ -54,15 +62,16 @@ async fn carry_out(args: &Local) -> Result<Ending, Failure> {
 async fn follow(
     args: &Local,
     release: &Release,
+    kept: Option<Kept>,
     world: &mut World,
     recording: &mut Recording,
     interrupt: &mut Interrupt,
-) -> Result<Ending, Failure> {
+) -> Result<Outcome, Failure> {
     let mut intents = intents::from_terminal();
     let mut printer = output::printer(args.output);
     let mut sinks: [&mut dyn Sink; 2] = [printer.as_mut(), recording];
     let ended = tokio::select! {
-        ended = Engine::run(release, world, &mut sinks, &mut intents) => {
+        ended = Engine::run(release, kept, world, &mut sinks, &mut intents) => {
             ended.map_err(Failure::environment)
         }
         () = interrupt.next() => Err(Failure::interrupted()),
@@ -73,12 +82,12 @@ async fn follow(
         Err(failure) if args.output == Format::Json => Lines::print(&failure.json()),
         Err(_) => {}
     }
-    ended.map(|outcome| outcome.ending)
+    ended
 }
 
 async fn release(args: &Local) -> Result<(Release, String), Failure> {
     let file = args.file.display();
-    let text = std::fs::read_to_string(&args.file)
+    let text = bounded::read(&args.file)
         .map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
     let plan = super::input::plan(&text)
         .map_err(|problems| Failure::usage(format!("{file} cannot be used:\n{problems}")))?;
@@ -93,9 +102,29 @@ async fn release(args: &Local) -> Result<(Release, String), Failure> {
         primary_revision: revision(&args.primary),
         primary: resolve(&args.primary).await?,
         canary: resolve(&args.canary).await?,
-        state: args.state.clone(),
     };
     Ok((release, text))
+}
+
+/// The file of `--state`, and the time to go on from: a state may be from a time that this machine's clock has still to
+/// reach.
+fn claim(args: &Local, release: &Release) -> Result<(Option<Kept>, Clock), Failure> {
+    let clock = Clock::start();
+    let Some(path) = &args.state else { return Ok((None, clock)) };
+    let kept = StateFile::claim(path, &release.plan, clock.now()).map_err(|error| match error {
+        StateError::Io(..) => Failure::environment(error),
+        _ => Failure::usage(error),
+    })?;
+    match kept.written.filter(|written| *written > clock.now()) {
+        Some(written) => {
+            let place = path.display();
+            aside(format_args!(
+                "{place} is of {written}, ahead of this clock: time goes on from there"
+            ));
+            Ok((Some(kept), Clock::from(written)))
+        }
+        None => Ok((Some(kept), clock)),
+    }
 }
 
 async fn resolve(names: &[String]) -> Result<Vec<SocketAddr>, Failure> {
@@ -114,7 +143,12 @@ async fn resolve(names: &[String]) -> Result<Vec<SocketAddr>, Failure> {
     Ok(addresses)
 }
 
-async fn start(args: &Local, found: &Found, release: &Release) -> Result<World, Failure> {
+async fn start(
+    args: &Local,
+    found: &Found,
+    release: &Release,
+    clock: Clock,
+) -> Result<World, Failure> {
     let guard = tools::guard();
     let setup = Setup {
         envoy: &found.envoy.path,
@@ -124,6 +158,7 @@ async fn start(args: &Local, found: &Found, release: &Release) -> Result<World, 
         name: &release.plan.name,
         namespace: &release.plan.namespace,
         primary: &release.primary,
+        clock,
     };
     World::start(&setup).await.map_err(Failure::environment)
 }

@@ -1,59 +1,93 @@
 //! A decision becomes the truth: the status is written before anything is done about it.
+//!
+//! Where it is to be kept in a file that cannot be written, traffic stays safe and nobody is left alone with it: what
+//! gives the canary less is carried out all the same, what gives it more waits until the file can be written.
 
-use std::io;
-use std::path::Path;
-
-use serin_rollout::{Phase, Status};
+use jiff::Timestamp;
+use serin_rollout::{Plan, Severity, Status, desired};
+use serin_route::Weight;
 
 use super::engine::Engine;
-use crate::envoy::replace;
 
 impl Engine<'_> {
-    /// Writes the status, if it changed.
-    pub(super) fn commit(&mut self, status: Status) -> io::Result<()> {
-        if status == self.status {
+    /// Takes up the next status; false if it must wait for the file.
+    pub(super) fn commit(&mut self, next: Status, now: Timestamp) -> bool {
+        let waits =
+            self.keep(&next, now).is_err() && raises(&self.release.plan, &self.status, &next);
+        if !waits {
+            self.status = next;
+        }
+        !waits
+    }
+
+    /// Writes the status, if it changed or the file lags behind.
+    fn keep(&mut self, next: &Status, now: Timestamp) -> Result<(), ()> {
+        let Some(file) = &mut self.state else { return Ok(()) };
+        if *next == self.status && self.unsaved.is_none() {
             return Ok(());
         }
-        let text = serde_json::to_vec_pretty(&status)?;
-        replace(&self.state, &text)?;
-        self.status = status;
-        Ok(())
+        let place = file.path().display().to_string();
+        match file.write(next, now) {
+            Ok(()) => {
+                if self.unsaved.take().is_some() {
+                    let text = format!("{place} is written again");
+                    self.remark(now, Severity::Info, text);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if self.unsaved.is_none() {
+                    let text = format!(
+                        "cannot keep the release's status in {place}: {error}; \
+                         until that is mended the canary may lose traffic and gets no more of it"
+                    );
+                    self.remark(now, Severity::Warn, text);
+                }
+                self.unsaved = Some(format!("{place} could not be written: {error}"));
+                Err(())
+            }
+        }
     }
 }
 
-/// The status of a release that was left half done; none if there is no such file, or the release in it is over.
-pub(super) fn unfinished(state: &Path) -> io::Result<Option<Status>> {
-    let text = match std::fs::read(state) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text?,
+/// Whether the next status gives the canary's version more than the last one.
+fn raises(plan: &Plan, last: &Status, next: &Status) -> bool {
+    let weight = |status: &Status| status.run.as_ref().map_or(Weight::ZERO, |run| run.weight);
+    let promotes = |status: &Status| {
+        let revision = status.run.as_ref().map(|run| run.revision.clone());
+        revision.is_some() && desired(plan, status).primary_revision == revision
     };
-    let status: Status = serde_json::from_slice(&text).map_err(|error| {
-        let place = state.display();
-        let text = format!("{place} holds no release ({error}); remove it to begin anew");
-        io::Error::new(io::ErrorKind::InvalidData, text)
-    })?;
-    let over = matches!(status.phase, Phase::Initialized | Phase::Succeeded | Phase::Failed);
-    Ok((!over).then_some(status))
+    weight(next) > weight(last) || (promotes(next) && !promotes(last))
 }
 
 #[cfg(test)]
 mod tests {
+    use serin_rollout::{Phase, Run};
+
     use super::*;
+    use crate::local::input;
+
+    fn status(phase: Phase, percent: u8) -> Status {
+        let run = Run {
+            revision: "v2".to_owned(),
+            weight: Weight::from_percent(percent),
+            ..Run::default()
+        };
+        let promoted_revision = Some("v1".to_owned());
+        Status { phase, run: Some(run), promoted_revision, ..Status::default() }
+    }
 
     #[test]
-    fn only_a_release_under_way_is_carried_on() {
-        let directory = tempfile::tempdir().unwrap();
-        let state = directory.path().join("state.json");
-        assert_eq!(unfinished(&state).unwrap(), None);
-        for (phase, goes_on) in
-            [(Phase::Progressing, true), (Phase::Finalising, true), (Phase::Succeeded, false)]
-        {
-            let status = Status { phase, ..Status::default() };
-            replace(&state, &serde_json::to_vec(&status).unwrap()).unwrap();
-            assert_eq!(unfinished(&state).unwrap(), goes_on.then_some(status));
-        }
-        std::fs::write(&state, "{").unwrap();
-        let error = unfinished(&state).unwrap_err().to_string();
-        assert!(error.contains("state.json holds no release"), "{error}");
+    fn only_more_for_the_new_version_waits() {
+        let plan = input::plan(input::SHOP).unwrap();
+        let raises = |from, to| raises(&plan, &from, &to);
+        let progressing = |percent| status(Phase::Progressing, percent);
+        assert!(raises(Status::default(), progressing(10)));
+        assert!(raises(progressing(10), progressing(11)));
+        assert!(raises(progressing(50), status(Phase::Promoting, 50)));
+        assert!(!raises(Status::default(), progressing(0)));
+        assert!(!raises(progressing(10), progressing(10)));
+        assert!(!raises(progressing(10), status(Phase::Failed, 0)));
+        assert!(!raises(status(Phase::Promoting, 100), status(Phase::Finalising, 0)));
     }
 }

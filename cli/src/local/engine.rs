@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +12,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 use super::apply::Applied;
 use super::outcome::Times;
 use super::readiness::Watch;
-use super::{Outcome, Release, World, commit, observe};
+use super::state::Kept;
+use super::{Outcome, Release, StateFile, World, observe};
 use crate::envoy::ProcessError;
 use crate::output::Sink;
 use crate::probe::Prober;
@@ -25,6 +25,8 @@ const BURST: Duration = Duration::from_millis(20);
 const HEALTH_EVERY: Duration = Duration::from_secs(2);
 /// A step that wants to look again at once still lets others run.
 const WAKE_MIN: Duration = Duration::from_millis(5);
+/// Until a status that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 /// For event hooks at the end.
 const EVENTS_GRACE: Duration = Duration::from_secs(2);
 
@@ -34,7 +36,10 @@ pub struct Engine<'a> {
     pub(super) world: &'a mut World,
     pub(super) sinks: &'a mut [&'a mut dyn Sink],
     pub(super) status: Status,
-    pub(super) state: PathBuf,
+    /// Where the status is kept, if anywhere.
+    pub(super) state: Option<StateFile>,
+    /// Why the file lags behind the status.
+    pub(super) unsaved: Option<String>,
     pub(super) ledger: Ledger,
     pub(super) book: Book,
     pub(super) readiness: Watch,
@@ -61,9 +66,9 @@ pub enum EngineError {
     /// Envoy is gone.
     #[error(transparent)]
     Envoy(#[from] ProcessError),
-    /// The status could not be kept, so nothing can be decided.
-    #[error("cannot keep the release's status: {0}")]
-    Status(#[from] io::Error),
+    /// No run can have an identity.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(#[from] io::Error),
 }
 
 /// What ended a wait.
@@ -78,17 +83,19 @@ enum Event {
 }
 
 impl<'a> Engine<'a> {
-    /// Carries out a release. It may be dropped at any moment; the status that was committed is where it stands.
+    /// Carries out a release, or carries it on from the status that was kept. It may be dropped at any moment; the
+    /// status that was committed is where it stands.
     pub async fn run(
         release: &'a Release,
+        kept: Option<Kept>,
         world: &'a mut World,
         sinks: &'a mut [&'a mut dyn Sink],
         intents: &mut mpsc::Receiver<Intent>,
     ) -> Result<Outcome, EngineError> {
-        let mut engine = Self::new(release, world, sinks).await?;
+        let mut engine = Self::new(release, kept, world, sinks).await;
         loop {
             let wake = engine.turn()?;
-            let now = Timestamp::now();
+            let now = engine.world.clock().now();
             if let Some(outcome) = engine.outcome(now) {
                 engine.prober.finish(EVENTS_GRACE).await;
                 return Ok(outcome);
@@ -99,20 +106,21 @@ impl<'a> Engine<'a> {
 
     async fn new(
         release: &'a Release,
+        kept: Option<Kept>,
         world: &'a mut World,
         sinks: &'a mut [&'a mut dyn Sink],
-    ) -> Result<Self, EngineError> {
-        let now = Timestamp::now();
-        let in_run = || world.directory().join("status.json");
-        let state = release.state.clone().unwrap_or_else(in_run);
-        let unfinished = commit::unfinished(&state)?;
+    ) -> Self {
+        let now = world.clock().now();
+        let (state, unfinished) =
+            kept.map_or((None, None), |kept| (Some(kept.file), kept.unfinished));
         let status = unfinished.unwrap_or_else(|| observe::fresh(&release.primary_revision));
         let requests_before = world.requests().await;
         let mut health = interval(HEALTH_EVERY);
         health.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self {
+        Self {
             status,
             state,
+            unsaved: None,
             ledger: Ledger::default(),
             book: Book::new(&release.plan.name, &release.plan.namespace, ""),
             readiness: Watch::start(&release.primary, &release.canary).await,
@@ -131,16 +139,23 @@ impl<'a> Engine<'a> {
             release,
             world,
             sinks,
-        })
+        }
     }
 
     /// One turn of `observe → plan → step → commit → apply → announce`; says when to look again at the latest.
     fn turn(&mut self) -> Result<Duration, EngineError> {
-        let now = Timestamp::now();
+        let now = self.world.clock().now();
         let seen = self.observe(now)?;
         let plan = &self.release.plan;
-        let step = step(plan, &self.status, std::mem::take(&mut self.ledger), &seen, now);
-        self.commit(step.status)?;
+        let step = step(plan, &self.status, self.ledger.clone(), &seen, now);
+        if !self.commit(step.status, now) {
+            // As if it had not been looked yet.
+            self.answers.extend(seen.answers);
+            self.intents.extend(seen.intent);
+            self.apply(now);
+            self.announce(now, &[], &seen.traffic, None);
+            return Ok(RETRY);
+        }
         self.apply(now);
         self.announce(now, &step.notices, &seen.traffic, step.verdict.as_ref());
 
@@ -203,12 +218,13 @@ impl<'a> Engine<'a> {
         let mut next = Some(first);
         while let Some(arrival) = next {
             self.heard_any = true;
+            let at = self.world.clock().at(arrival.at);
             if let Some(problem) = &arrival.report.problem {
                 let text = format!("Envoy's filter refused its configuration: {problem}");
-                self.warn_once(arrival.at, text);
+                self.warn_once(at, text);
             }
             // A report of a former run, or one that was overtaken, has nothing to say.
-            let _ = self.book.enter(&arrival.report, arrival.at);
+            let _ = self.book.enter(&arrival.report, at);
             next = timeout_at(until, self.world.receiver.next()).await.ok().flatten();
         }
     }

@@ -33,7 +33,7 @@ impl World {
 impl Engine<'_> {
     /// Looks for what keeps a release from being judged.
     pub(super) async fn look_after_envoy(&mut self) {
-        let now = Timestamp::now();
+        let now = self.world.clock().now();
         let waited = now.duration_since(self.started).unsigned_abs();
         if waited >= NO_REQUEST_AFTER
             && let (Some(before), Some(requests)) =

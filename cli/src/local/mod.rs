@@ -12,15 +12,16 @@ mod intents;
 mod observe;
 mod outcome;
 mod readiness;
+mod state;
 mod world;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use serin_rollout::Plan;
 
 pub use engine::{Engine, EngineError};
 pub use outcome::{Ending, Outcome};
+pub use state::{Kept, StateError, StateFile};
 pub use world::{Setup, World, WorldError};
 
 /// A release to be carried out.
@@ -36,6 +37,4 @@ pub struct Release {
     pub primary: Vec<SocketAddr>,
     /// The canary's addresses.
     pub canary: Vec<SocketAddr>,
-    /// Where its status is kept; a release that is found there half done is carried on.
-    pub state: Option<PathBuf>,
 }

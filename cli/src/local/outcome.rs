@@ -32,6 +32,8 @@ pub struct Outcome {
     pub status: Status,
     /// All traffic of the run.
     pub traffic: Traffic,
+    /// Why the file that keeps the status holds an older one.
+    pub unsaved: Option<String>,
 }
 
 /// What an engine writes down for its outcome.
@@ -71,6 +73,7 @@ impl Engine<'_> {
             end_in_force: self.book.shown_at(run.generation),
             status: self.status.clone(),
             traffic: self.book.traffic(now),
+            unsaved: self.unsaved.clone(),
         })
     }
 }

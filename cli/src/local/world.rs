@@ -1,11 +1,14 @@
 //! Everything that a release touches on this machine: an Envoy, its files, the receiver of its reports.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serin_route::{Reports, Side, Table, Track, VERSION};
 
+use crate::clock::Clock;
 use crate::envoy::{
     Bootstrap, Files, Launch, Process, ProcessError, Projection, Service, TELEMETRY, bootstrap,
     updates,
@@ -23,6 +26,8 @@ const SCOPE: &str = "local";
 const LISTENER: &str = "ingress";
 /// A Unix socket's address has room for about a hundred bytes.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
+/// How a WebAssembly module begins.
+const WASM: &[u8] = b"\0asm";
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -41,6 +46,8 @@ pub struct Setup<'a> {
     pub namespace: &'a str,
     /// Primary's addresses at the beginning.
     pub primary: &'a [SocketAddr],
+    /// The time of everything that happens here.
+    pub clock: Clock,
 }
 
 /// One Envoy between callers and two versions. Dropping it kills Envoy and removes its files.
@@ -51,6 +58,7 @@ pub struct World {
     pub(super) receiver: Receiver,
     files: Files,
     shown: Projection,
+    clock: Clock,
     directory: tempfile::TempDir,
 }
 
@@ -117,7 +125,7 @@ impl World {
             concurrency: CONCURRENCY,
         })
         .await?;
-        Ok(Self { envoy, receiver, files, shown, directory })
+        Ok(Self { envoy, receiver, files, shown, clock: setup.clock, directory })
     }
 
     /// Where requests come in.
@@ -128,6 +136,11 @@ impl World {
     /// Where this run keeps its files.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The time here.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// What Envoy was told last.
@@ -179,9 +192,11 @@ fn empty(setup: &Setup<'_>, receiver: &Receiver) -> Projection {
 }
 
 fn check_module(module: &Path) -> Result<(), WorldError> {
-    let bytes = std::fs::read(module)
+    let mut start = Vec::new();
+    File::open(module)
+        .and_then(|file| file.take(WASM.len() as u64).read_to_end(&mut start))
         .map_err(|source| WorldError::Module { path: module.to_owned(), source })?;
-    if bytes.starts_with(b"\0asm") { Ok(()) } else { Err(WorldError::NotWasm(module.to_owned())) }
+    if start == WASM { Ok(()) } else { Err(WorldError::NotWasm(module.to_owned())) }
 }
 
 /// Envoy would share a port silently with whoever else asked for sharing, or fail with a page of log.

@@ -20,6 +20,8 @@ pub struct Summary {
     text: Option<String>,
     canary: Sum,
     primary: Sum,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsaved: Option<String>,
 }
 
 impl Summary {
@@ -34,6 +36,7 @@ impl Summary {
             text: verdict.map(|verdict| verdict.text.clone()),
             canary: Sum::of(&outcome.traffic, Track::Canary),
             primary: Sum::of(&outcome.traffic, Track::Primary),
+            unsaved: outcome.unsaved.clone(),
         }
     }
 }

@@ -6,17 +6,11 @@ use super::*;
 
 fn cell(requests: u64, failures: u64, done: &[u64]) -> Cell {
     Cell {
-        track: Track::Canary,
-        assignment: Assignment::Weight,
-        route: None,
         requests,
         failures,
-        resets: 0,
-        retries: 0,
-        abandoned: 0,
-        upgraded: 0,
         latency: Latency { done: done.to_vec(), censored: Vec::new() },
         upstreams: vec![Upstream { address: "127.0.0.1:1".into(), failures }],
+        ..Cell::new(Track::Canary, Assignment::Weight)
     }
 }
 

@@ -115,17 +115,10 @@ impl Fake {
 
 fn empty(track: Track, route: Option<&str>) -> Cell {
     Cell {
-        track,
-        assignment: Assignment::Weight,
         route: route.map(str::to_owned),
-        requests: 0,
-        failures: 0,
-        resets: 0,
-        retries: 0,
-        abandoned: 0,
-        upgraded: 0,
         latency: Latency { done: vec![0; 21], censored: Vec::new() },
         upstreams: vec![Upstream { address: "127.0.0.1:<9>".into(), failures: 0 }],
+        ..Cell::new(track, Assignment::Weight)
     }
 }
 

@@ -37,17 +37,10 @@ pub(crate) fn at(ms: i64) -> Timestamp {
 /// Requests that all took less than the first edge.
 pub(crate) fn cell(track: Track, requests: u64, failures: u64) -> Cell {
     Cell {
-        track,
-        assignment: Assignment::Weight,
-        route: None,
         requests,
         failures,
-        resets: 0,
-        retries: 0,
-        abandoned: 0,
-        upgraded: 0,
         latency: Latency { done: vec![requests], censored: vec![] },
-        upstreams: vec![],
+        ..Cell::new(track, Assignment::Weight)
     }
 }
 

@@ -50,7 +50,7 @@ pub use plan::{
 pub use seen::{
     Acknowledged, Answer, HookPayload, Probe, Projection, Readiness, Seen, Value, Workloads,
 };
-pub use status::{Dwell, Intent, Phase, Quarantine, RoundResult, Run, Stage, Status};
+pub use status::{Dwell, Intent, Phase, Quarantine, RoundResult, Run, Stage, Status, Unsound};
 pub use step::{Step, step};
 pub use traffic::{GenerationTraffic, KeyedTraffic, Traffic};
 pub use verdict::{Action, Leading, Sample, Verdict, VerdictState};

@@ -1,11 +1,15 @@
 //! Where a release stands. Status is the truth: everything that can advance or end a rollout is in it, and the
 //! projection ([`crate::desired`]) follows from it and the plan alone.
 
+mod check;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serin_route::Weight;
 
 use crate::verdict::Verdict;
+
+pub use check::Unsound;
 
 /// Where a release stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,7 +79,7 @@ pub struct Run {
     pub weight: Weight,
     /// Rises with every change of the filter's entry.
     pub generation: u64,
-    /// Fingerprint of the plan's routing in the entry: when a Canary is edited, the generation rises.
+    /// Fingerprint of the plan's routing in the entry, in 53 bits: when a Canary is edited, the generation rises.
     pub routing: u64,
     /// Index into the schedule; its length when all steps are done.
     pub step: usize,

@@ -183,6 +183,25 @@ impl Report {
     }
 }
 
+impl Cell {
+    /// Nothing counted yet.
+    pub fn new(track: Track, assignment: Assignment) -> Self {
+        Self {
+            track,
+            assignment,
+            route: None,
+            requests: 0,
+            failures: 0,
+            resets: 0,
+            retries: 0,
+            abandoned: 0,
+            upgraded: 0,
+            latency: Latency::default(),
+            upstreams: Vec::new(),
+        }
+    }
+}
+
 impl Latency {
     /// `(exposed, outlived)` at an edge: of the requests that completed under it or outlived it, how many outlived it.
     pub fn at_edge(&self, edge: usize) -> (u64, u64) {

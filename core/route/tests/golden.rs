@@ -3,6 +3,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a test may end so")]
 
+mod common;
 mod vectors;
 
 use std::path::Path;
@@ -72,21 +73,10 @@ fn table() -> Table {
 fn short_rollout() -> Rollout {
     Rollout {
         name: "search.v2".into(),
-        namespace: "prod".into(),
         run: "r2".into(),
-        generation: 1,
         salt: "ffeeddccbbaa99887766554433221100".into(),
         nonce: "n2".into(),
-        weight: Weight::ZERO,
-        rules: vec![],
-        otherwise: Otherwise::Weighted,
-        keys: vec![],
-        affinity: None,
-        edges_ms: vec![],
-        routes: vec![],
-        direct: None,
-        grpc: false,
-        retries: false,
+        ..common::rollout(Weight::ZERO)
     }
 }
 
@@ -175,17 +165,9 @@ fn report() -> Report {
 
 fn generation() -> GenerationReport {
     let cell = |track, assignment, route: Option<&str>| Cell {
-        track,
-        assignment,
         route: route.map(str::to_owned),
         requests: 100,
-        failures: 0,
-        resets: 0,
-        retries: 0,
-        abandoned: 0,
-        upgraded: 0,
-        latency: Latency::default(),
-        upstreams: vec![],
+        ..Cell::new(track, assignment)
     };
     GenerationReport {
         generation: 6,

@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::unwrap_used, reason = "a test may end so")]
 
+mod common;
 mod strategies;
 
 use std::collections::BTreeMap;
@@ -241,24 +242,8 @@ fn shares_are_as_large_as_the_weight() {
 
 /// One rollout whose users are told by `x-user`.
 fn keyed(weight: Weight) -> Router {
-    alone(Rollout {
-        name: "shop".into(),
-        namespace: "prod".into(),
-        run: "r1".into(),
-        generation: 1,
-        salt: "000102030405060708090a0b0c0d0e0f".into(),
-        nonce: "n1".into(),
-        weight,
-        rules: vec![],
-        otherwise: Otherwise::Weighted,
-        keys: vec![KeySource::Header("x-user".into())],
-        affinity: None,
-        edges_ms: vec![],
-        routes: vec![],
-        direct: None,
-        grpc: false,
-        retries: false,
-    })
+    let keys = vec![KeySource::Header("x-user".into())];
+    alone(Rollout { keys, ..common::rollout(weight) })
 }
 
 /// Steele, Lea, Flood: Fast splittable pseudorandom number generators; one step.

@@ -1,6 +1,7 @@
 //! The vectors on wasm32, where the filter runs: the same file, the same answers.
 #![cfg(target_arch = "wasm32")]
 
+mod common;
 mod vectors;
 
 use wasm_bindgen_test::wasm_bindgen_test;

@@ -43,8 +43,9 @@ pub fn entry(
     if place.exists() {
         return Ok(place);
     }
-    let partial = cache.join(format!(".{key}.partial"));
-    remove(&partial)?;
+    sweep(&cache, &key)?;
+    // A path of this process: what a killed run started may still write to its own.
+    let partial = cache.join(format!(".{key}.{}.partial", std::process::id()));
     build(&partial)?;
     ensure!(partial.exists(), "building {name} left nothing at {}", partial.display());
     fs::rename(&partial, &place)
@@ -83,14 +84,21 @@ fn lock(cache: &Path, name: &str) -> Result<File> {
     Ok(file)
 }
 
-/// What an interrupted build left.
-fn remove(path: &Path) -> Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Err(_) => return Ok(()),
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    };
-    removed.with_context(|| format!("{} of an interrupted run cannot be removed", path.display()))
+/// Removes what interrupted builds of that entry left.
+fn sweep(cache: &Path, key: &str) -> Result<()> {
+    let begin = format!(".{key}.");
+    for entry in fs::read_dir(cache)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&begin) {
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.with_context(|| {
+                format!("{} of an interrupted run cannot be removed", path.display())
+            })?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -103,5 +111,19 @@ mod tests {
         assert_eq!(key(&["a", "b"]).len(), 16);
         assert_ne!(key(&["a", "b"]), key(&["b", "a"]));
         assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
+    }
+
+    #[test]
+    fn only_what_was_left_of_that_entry_is_swept() {
+        let cache = tempfile::tempdir().expect("a directory");
+        for name in [".etcd-1.77.partial", ".etcd-2.77.partial", ".etcd.lock", "etcd-1"] {
+            fs::write(cache.path().join(name), "").expect("written");
+        }
+        fs::create_dir_all(cache.path().join(".etcd-1.78.partial.tree/usr")).expect("made");
+        sweep(cache.path(), "etcd-1").expect("swept");
+        let entries = fs::read_dir(cache.path()).expect("entries");
+        let mut names: Vec<_> = entries.map(|it| it.expect("an entry").file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".etcd-2.77.partial", ".etcd.lock", "etcd-1"]);
     }
 }

@@ -3,7 +3,10 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -12,6 +15,8 @@ use crate::{
     place::Place,
     process::{self, Process},
 };
+
+const DYING_WITHIN: Duration = Duration::from_secs(10);
 
 /// Makes it, so that the kubelet finds its root.
 pub(crate) fn make(place: &Place) -> Result<()> {
@@ -60,10 +65,20 @@ fn remove_below(directory: &Path) -> Result<()> {
             remove_below(&entry.path())?;
         }
     }
-    match fs::remove_dir(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)
-            .with_context(|| format!("the cgroup {} cannot be removed", directory.display())),
-        _ => Ok(()),
+    let deadline = Instant::now() + DYING_WITHIN;
+    loop {
+        match fs::remove_dir(directory) {
+            // A process that was killed is still counted until it has let go of its memory.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| {
+                    format!("the cgroup {} cannot be removed", directory.display())
+                });
+            }
+            _ => return Ok(()),
+        }
     }
 }
 

@@ -67,6 +67,8 @@ impl Cluster {
 
     /// A table of the parts.
     pub fn status(&self) -> Result<String> {
+        // Whoever may not enter the namespace would see nothing ready.
+        require_root()?;
         status::table(self)
     }
 
@@ -153,7 +155,7 @@ impl Cluster {
 fn require_root() -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
-        "a cluster needs root: it makes a network namespace, cgroups and mounts; \
+        "a cluster needs root, for its network namespace, cgroups and mounts; \
          `serin-cluster apiserver` works without"
     );
     Ok(())

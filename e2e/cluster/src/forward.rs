@@ -76,6 +76,11 @@ fn pour(mut from: &TcpStream, mut to: &TcpStream) {
     }
 }
 
+/// Whether somebody could listen at all of them.
+pub(crate) fn are_free(ports: &[u16]) -> bool {
+    ports.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+}
+
 /// Ports that were free a moment ago.
 pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];

@@ -173,12 +173,13 @@ fn target() -> PathBuf {
     workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// What tells a file of this machine from the one that was there before.
+/// What tells a file from another one: the name of a cache's entry, and what is in a file of this machine, wherever it is
+/// and whenever it was made.
 fn stamp(path: &Path) -> Result<String> {
-    use std::os::unix::fs::MetadataExt;
-    let found = path.metadata().with_context(|| format!("{} cannot be read", path.display()))?;
-    let cached = path.starts_with(cache::dir()?);
-    // An entry's name says what is in it, whenever it was made.
-    let made = if cached { 0 } else { found.mtime() };
-    Ok(format!("{} {} {made}", path.display(), found.len()))
+    if let Ok(entry) = path.strip_prefix(cache::dir()?) {
+        return Ok(entry.display().to_string());
+    }
+    let (digest, _) =
+        archive::measure(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(digest)
 }

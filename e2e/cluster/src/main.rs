@@ -29,7 +29,7 @@ Examples:
 /// A real Kubernetes with a real Istio on this machine: one node in a network namespace of its own, without Docker and
 /// without a route to anywhere.
 ///
-/// `up` needs root, Go, and about 10 GB in $SERIN_CACHE (~/.cache/serin when it is not set); the first one takes up to
+/// `up` needs root, Go, and about 10 GB in `$SERIN_CACHE` (~/.cache/serin when it is not set); the first one takes up to
 /// half an hour, each later one less than a minute.
 #[derive(Parser)]
 #[command(name = "serin-cluster", bin_name = "cargo xtask cluster", after_help = EXAMPLES)]
@@ -60,7 +60,7 @@ enum Command {
         #[arg(required = true, value_name = "IMAGE")]
         archives: Vec<PathBuf>,
     },
-    /// Push a filter module to the cluster's registry; print the URL, with its digest, for a WasmPlugin
+    /// Push a filter module to the cluster's registry; print the URL, with its digest, for a `WasmPlugin`
     PushModule {
         #[arg(value_name = "FILE")]
         module: PathBuf,

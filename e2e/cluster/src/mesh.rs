@@ -34,7 +34,7 @@ const DEPLOYMENTS: [(&str, &str); 6] = [
     ("istio-system", "istio-ingressgateway"),
 ];
 const METRICS_API: &str = "v1beta1.metrics.k8s.io";
-const READY_WITHIN: Duration = Duration::from_secs(180);
+const READY_WITHIN: Duration = Duration::from_mins(3);
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 /// Installs it, or brings it up to date.
@@ -160,8 +160,8 @@ fn stuck(pods: &[Value]) -> Vec<String> {
         let name = format!("pod {}/{}", text(&metadata["namespace"]), text(&metadata["name"]));
         let status = &pod["status"];
         let kinds = ["initContainerStatuses", "containerStatuses"];
-        let states = kinds.iter().filter_map(|kind| status[kind].as_array()).flatten();
-        let reasons: Vec<String> = states.filter_map(reason).collect();
+        let containers = kinds.iter().filter_map(|kind| status[kind].as_array()).flatten();
+        let reasons: Vec<String> = containers.filter_map(reason).collect();
         if reasons.is_empty() {
             let message = &condition(pod, "PodScheduled")["message"];
             format!("{name}: {} {}", text(&status["phase"]), text(message))

@@ -26,7 +26,7 @@ pub struct Node {
     pub kube_proxy: PathBuf,
     pub kubectl: PathBuf,
     pub containerd: PathBuf,
-    /// containerd runs it as `containerd-shim-runc-v2` from this directory's PATH.
+    /// containerd finds it by its name on its PATH.
     pub containerd_shim: PathBuf,
     pub ctr: PathBuf,
     pub runc: PathBuf,
@@ -149,23 +149,25 @@ pub fn services() -> Result<Services> {
     debian::need(&[REGISTRY])?;
     Ok(Services {
         pause: go::build_file(Path::new("pause/main.go"))?,
-        coredns: go::install(&COREDNS)?,
-        metrics_server: go::install(&METRICS_SERVER)?,
-        prometheus: go::install(&PROMETHEUS)?,
+        coredns: go::install(&COREDNS, COREDNS.version)?,
+        metrics_server: go::install(&METRICS_SERVER, METRICS_SERVER.version)?,
+        prometheus: go::install(&PROMETHEUS, PROMETHEUS.version)?,
         registry: debian::path(&REGISTRY)?,
-        podcli: go::install(&PODCLI)?,
+        podcli: go::install(&PODCLI, PODCLI.version)?,
         podinfo_ui: go::download(PODINFO, PODINFO_VERSION)?.join("ui"),
     })
 }
 
 /// A podinfo that says it is of that version. Only the last link differs between two of them.
 pub fn podinfo(version: &str) -> Result<PathBuf> {
-    go::install(&Tool {
+    let ldflags = format!("{} -X {PODINFO}/pkg/version.VERSION={version}", go::STRIPPED);
+    let tool = Tool {
         package: "github.com/stefanprodan/podinfo/cmd/podinfo",
         version: PODINFO_VERSION,
         tags: "",
-        ldflags: &format!("{} -X {PODINFO}/pkg/version.VERSION={version}", go::STRIPPED),
-    })
+        ldflags: &ldflags,
+    };
+    go::install(&tool, version)
 }
 
 /// The program that makes a root file system.

@@ -21,7 +21,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// Pushes the module to the registry at `address` (`127.0.0.1:PORT`, the forwarded port) and returns the URL by which
-/// a WasmPlugin names it: `oci://NODE:5000/serin/MODULE@sha256:…`, which is read inside the cluster.
+/// a `WasmPlugin` names it: `oci://NODE:5000/serin/MODULE@sha256:…`, which is read inside the cluster.
 pub fn push_module(address: &str, wasm: &Path) -> Result<String> {
     let module = fs::read(wasm).with_context(|| format!("{} cannot be read", wasm.display()))?;
     ensure!(module.starts_with(b"\0asm"), "{} is no wasm module", wasm.display());

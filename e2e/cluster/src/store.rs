@@ -24,6 +24,9 @@ use crate::{
     say,
 };
 
+/// The archives that were imported into a root directory, whose names change with what is in them.
+const LIST: &str = "serin-archives";
+
 /// The root directory of that cluster's containerd: there already, or a copy of the kept one.
 pub(crate) fn prepare(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
     let root = root(place)?;
@@ -33,6 +36,30 @@ pub(crate) fn prepare(programs: &Node, place: &Place, images: &[Image]) -> Resul
     let kept = kept(programs, images)?;
     say::part("copying containerd's images", || copy(&kept, &root))?;
     Ok(root)
+}
+
+/// Imports what a containerd that was started earlier does not have yet.
+pub(crate) fn catch_up(
+    programs: &Node,
+    place: &Place,
+    root: &Path,
+    images: &[Image],
+) -> Result<()> {
+    let list = root.join(LIST);
+    let had = fs::read_to_string(&list).unwrap_or_default();
+    let has = |image: &&Image| had.lines().any(|line| image.archive == Path::new(line));
+    let new: Vec<&Image> = images.iter().filter(|image| !has(image)).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    say::part(&format!("importing {} new archives of images", new.len()), || {
+        new.iter().try_for_each(|image| import(programs, &place.socket(), &image.archive))
+    })?;
+    // The list may be a hard link into the kept directory, so it is replaced, never written.
+    let partial = list.with_extension("partial");
+    fs::write(&partial, lines(images))?;
+    fs::rename(&partial, &list)?;
+    Ok(())
 }
 
 /// Where it is, by the cache that this command was told to use.
@@ -55,7 +82,8 @@ pub(crate) fn import(programs: &Node, socket: &Path, archive: &Path) -> Result<(
 fn kept(programs: &Node, images: &[Image]) -> Result<PathBuf> {
     let archives: Vec<String> =
         images.iter().map(|image| image.archive.display().to_string()).collect();
-    let inputs: Vec<&str> = archives.iter().map(String::as_str).collect();
+    // The list's name stands for what else is in the directory.
+    let inputs: Vec<&str> = [LIST].into_iter().chain(archives.iter().map(String::as_str)).collect();
     cache::entry("containerd-images", &inputs, |root| {
         let title = format!("importing {} archives of images", images.len());
         say::part(&title, || import_all(programs, root, images))
@@ -73,7 +101,15 @@ fn import_all(programs: &Node, root: &Path, images: &[Image]) -> Result<()> {
             .map(|it| it.join().unwrap_or_else(|_| Err(anyhow!("an import panicked"))))
             .collect()
     });
-    imported.into_iter().collect()
+    imported.into_iter().collect::<Result<()>>()?;
+    fs::write(root.join(LIST), lines(images))?;
+    Ok(())
+}
+
+fn lines(images: &[Image]) -> String {
+    let paths: Vec<String> =
+        images.iter().map(|image| image.archive.display().to_string()).collect();
+    paths.join("\n")
 }
 
 struct Importer {

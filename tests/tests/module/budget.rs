@@ -1,12 +1,12 @@
 //! What a request costs in calls to the host. Deterministic, where a timing in CI is not.
 
 use serin_route::{
-    Affinity, Assignment, Condition, Direct, KeySource, Rollout, RoutePattern, SameSite, Secure,
-    Subject, Table, Test, Track,
+    Affinity, Assignment, Condition, Direct, KeySource, Rollout, RoutePattern, Secure, Subject,
+    Table, Test, Track,
 };
 use serin_tests::host::{Answer, Exchange, Hostcall, Routes};
 
-use crate::fixture::{Thread, rollout, shop, table};
+use crate::fixture::{Thread, affinity, rollout, shop, table};
 
 /// The calls of one request: while it enters, while its answer passes, when it is logged.
 struct Cost {
@@ -113,16 +113,7 @@ fn a_key_costs_one_more() {
 
 #[test]
 fn an_affinity_cookie_costs_one_more_and_minting_one_an_answer() {
-    let affinity = Affinity {
-        cookie: "shop".into(),
-        max_age_s: 60,
-        domain: None,
-        path: "/".into(),
-        http_only: true,
-        secure: Secure::Always,
-        same_site: SameSite::Lax,
-        partitioned: false,
-    };
+    let affinity = Affinity { secure: Secure::Always, ..affinity() };
     let table = with(|it| it.affinity = Some(affinity));
     let known = shop().with("cookie", format!("shop={}", "0".repeat(32)));
     let kept = cost(&table, &known, &Answer::of(200));

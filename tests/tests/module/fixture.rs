@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serin_route::{
-    Cell, GenerationReport, Otherwise, Report, Reports, Rollout, Side, Table, Track, VERSION,
-    Weight,
+    Affinity, Cell, GenerationReport, Otherwise, Report, Reports, Rollout, SameSite, Secure, Side,
+    Table, Track, VERSION, Weight,
 };
 use serin_tests::host::{Answer, Call, Exchange, Host, Routes, Vm};
 
@@ -38,6 +38,20 @@ pub(crate) fn rollout(percent: u8) -> Rollout {
         direct: None,
         grpc: false,
         retries: false,
+    }
+}
+
+/// The cookie `shop`.
+pub(crate) fn affinity() -> Affinity {
+    Affinity {
+        cookie: "shop".into(),
+        max_age_s: 86_400,
+        domain: None,
+        path: "/".into(),
+        http_only: true,
+        secure: Secure::WhenHttps,
+        same_site: SameSite::Lax,
+        partitioned: false,
     }
 }
 

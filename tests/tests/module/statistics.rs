@@ -23,6 +23,27 @@ fn statistics_carry_istios_default_labels() {
 }
 
 #[test]
+fn different_names_have_different_statistics() {
+    let names = ["a.b", "a_b", "a~5fb", "a-b", "a:b"];
+    let rollouts = names.map(|name| Rollout { name: name.into(), ..rollout(100) });
+    let mut thread = Thread::with(&table(rollouts.to_vec()));
+    for (count, name) in names.iter().enumerate() {
+        let routes = Routes::Rollout { place: format!("{name}.prod"), nonce: "nonce-1".into() };
+        for _ in 0..=count {
+            thread.exchange(&Exchange::get(routes.clone()), &Answer::of(200));
+        }
+    }
+    thread.settle();
+    let world = thread.vm.world();
+    for (label, count) in ["a_b", "a~5fb", "a~7e5fb", "a-b", "a~3ab"].into_iter().zip(1..) {
+        let name = format!(
+            "wasm_filter.serin.cache.{label}.component.canary.tag.prod;.serin_requests_total"
+        );
+        assert_eq!(world.metric(&name), Some(count), "{label}");
+    }
+}
+
+#[test]
 fn statistics_are_bounded() {
     let mut thread = Thread::with(&table(Vec::new()));
     for number in 0..1_500_u64 {

@@ -1,27 +1,14 @@
 //! Where requests go, and what they and their answers carry.
 
 use serin_route::{
-    Affinity, Assignment, Condition, Direct, KeySource, Rollout, Rule, SameSite, Secure, Side,
-    Subject, Test, Then, Track, Weight,
+    Assignment, Condition, Direct, KeySource, Rollout, Rule, Side, Subject, Test, Then, Track,
+    Weight,
 };
 use serin_tests::host::{Answer, Exchange, Routes};
 
 use crate::fixture::{
-    NONCE, TRACK, Thread, configuration, host, rollout, shop, shop_routes, table,
+    NONCE, TRACK, Thread, affinity, configuration, host, rollout, shop, shop_routes, table,
 };
-
-fn affinity() -> Affinity {
-    Affinity {
-        cookie: "shop".into(),
-        max_age_s: 86_400,
-        domain: None,
-        path: "/".into(),
-        http_only: true,
-        secure: Secure::WhenHttps,
-        same_site: SameSite::Lax,
-        partitioned: false,
-    }
-}
 
 fn on(name: &str) -> Exchange {
     Exchange::get(Routes::Named(name.into()))

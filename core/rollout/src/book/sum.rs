@@ -129,7 +129,8 @@ impl Sum {
                 && cell.route == like.route
         });
         if known.is_none() && cells.len() < CELLS_MAX {
-            cells.push(empty(like));
+            cells
+                .push(Cell { route: like.route.clone(), ..Cell::new(like.track, like.assignment) });
             return cells.last_mut();
         }
         cells.get_mut(known?)
@@ -140,22 +141,6 @@ impl Sum {
             Track::Primary => &mut self.primary,
             Track::Canary => &mut self.canary,
         }
-    }
-}
-
-fn empty(like: &Cell) -> Cell {
-    Cell {
-        track: like.track,
-        assignment: like.assignment,
-        route: like.route.clone(),
-        requests: 0,
-        failures: 0,
-        resets: 0,
-        retries: 0,
-        abandoned: 0,
-        upgraded: 0,
-        latency: Latency::default(),
-        upstreams: Vec::new(),
     }
 }
 

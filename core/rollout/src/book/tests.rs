@@ -2,36 +2,15 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use proptest::prelude::*;
 use serin_route::{
-    Assignment, Cell, GenerationReport, KeyHash, Keyed, Latency, Report, RolloutReport, Track,
-    Upstream,
+    Cell, GenerationReport, KeyHash, Keyed, Latency, Report, RolloutReport, Track, Upstream,
 };
 
 use super::sum::UPSTREAMS_MAX;
 use super::*;
 use crate::clock::since;
-
-fn at(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(1_700_000_000_000 + ms).unwrap()
-}
-
-fn cell(track: Track, requests: u64, failures: u64) -> Cell {
-    Cell {
-        track,
-        assignment: Assignment::Weight,
-        route: None,
-        requests,
-        failures,
-        resets: 0,
-        retries: 0,
-        abandoned: 0,
-        upgraded: 0,
-        latency: Latency { done: vec![requests], censored: vec![] },
-        upstreams: vec![],
-    }
-}
+use crate::fixture::{at, cell};
 
 fn generation(generation: u64, cells: Vec<Cell>) -> GenerationReport {
     let edges_ms = vec![10, 100];

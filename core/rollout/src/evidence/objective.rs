@@ -18,10 +18,15 @@ const SHARED: f64 = 20.0;
 struct Goal {
     /// Its latency edge; none for the error rate.
     edge: Option<usize>,
+    /// The share of bad requests that is allowed.
+    limit: f64,
     canary: Restarting<RateTest>,
     primary: Restarting<RateTest>,
     capped: Capped,
+    /// Of requests without a key: each is a unit.
     pass: PassTest,
+    /// Requests of users with a key: no evidence for the canary, however many, but they may speak against it.
+    keyed: Counts,
 }
 
 /// The objectives of a plan.
@@ -57,20 +62,25 @@ impl Goals {
                 primary: Restarting::new(RateTest::new(limit)),
                 capped: Capped::new(cap(plan.evidence.alpha_rollback, 1.0), block_s),
                 pass: PassTest::new(limit),
+                keyed: Counts::default(),
+                limit,
             })
         };
         Self { goals: plan.evidence.objectives.iter().filter_map(goal).collect() }
     }
 
-    /// Takes one generation's new counts. A key's requests are not independent, so against the canary its users count
-    /// once each; for it every request must be good.
+    /// Takes one generation's new counts. A key's requests are not independent: a few users would soon have asked often
+    /// enough to vouch for a version that fails others. Against the canary its users count once each; for it they
+    /// count for nothing.
     pub(crate) fn add(&mut self, fresh: &Strata, now_s: u64, warm: bool) {
         for goal in self.goals.iter_mut().filter(|goal| warm || goal.edge.is_none()) {
             for stratum in &fresh.parts {
                 let (canary, primary) =
                     (goal.counts(&stratum.canary), goal.counts(&stratum.primary));
-                goal.pass.add(canary);
-                if stratum.assignment != Assignment::Sticky {
+                if stratum.assignment == Assignment::Sticky {
+                    goal.keyed = goal.keyed.plus(canary);
+                } else {
+                    goal.pass.add(canary);
                     goal.canary.at(now_s).add(canary);
                     goal.primary.at(now_s).add(primary);
                 }
@@ -107,8 +117,13 @@ impl Goals {
     pub(crate) fn unproven(&self, plan: &Plan) -> Vec<String> {
         let threshold = -plan.evidence.alpha_pass.ln();
         let words = self.goals.iter().filter_map(|goal| match goal.pass.good_units_to(threshold) {
-            Some(0) => None,
-            Some(more) => Some(format!("{} (about {more} more good requests)", goal.words(plan))),
+            Some(0) if goal.is_kept_for_users() => None,
+            Some(0) => Some(format!("{} for users with a key too", goal.words(plan))),
+            Some(more) => {
+                let unit =
+                    if goal.keyed.exposed > 0 { "requests without a key" } else { "requests" };
+                Some(format!("{} (about {more} more good {unit})", goal.words(plan)))
+            }
             None => Some(goal.words(plan)),
         });
         words.collect()
@@ -121,6 +136,11 @@ impl Goal {
             None => tally.errors(),
             Some(edge) => tally.edges.get(edge).copied().unwrap_or_default(),
         }
+    }
+
+    /// What users with a key have met so far keeps the objective.
+    fn is_kept_for_users(&self) -> bool {
+        self.keyed.rate().is_none_or(|rate| rate <= self.limit)
     }
 
     fn words(&self, plan: &Plan) -> String {

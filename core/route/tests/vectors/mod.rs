@@ -129,22 +129,9 @@ pub(crate) fn siphash() {
 /// A key's hash, and who serves it at a weight.
 fn decided(salt: &str, key: &[u8], basis_points: u16) -> (KeyHash, Track) {
     let rollout = Rollout {
-        name: "shop".into(),
-        namespace: "prod".into(),
-        run: "r1".into(),
-        generation: 1,
         salt: salt.into(),
-        nonce: "n1".into(),
-        weight: Weight::from_basis_points(basis_points).unwrap(),
-        rules: vec![],
-        otherwise: serin_route::Otherwise::Weighted,
         keys: vec![KeySource::Header("x-user".into())],
-        affinity: None,
-        edges_ms: vec![],
-        routes: vec![],
-        direct: None,
-        grpc: false,
-        retries: false,
+        ..crate::common::rollout(Weight::from_basis_points(basis_points).unwrap())
     };
     let table = Table { scope: "s".into(), rollouts: vec![rollout], ..Table::default() };
     let json = serde_json::to_vec(&table).unwrap();

@@ -1,7 +1,7 @@
 //! Child processes that die with their owner, however it ends.
 //!
-//! The system sends the parent-death signal when the *thread* that started a child ends, so one thread starts them, waits,
-//! and kills them when it is told to.
+//! The system sends the parent-death signal when the *thread* that started a child ends, so one thread starts them,
+//! waits, and kills them when it is told to.
 
 use std::{
     fs::File,

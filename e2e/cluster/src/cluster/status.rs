@@ -42,6 +42,9 @@ pub(super) fn env(cluster: &Cluster) -> Result<String> {
     for ((name, _), port) in TARGETS.iter().zip(state.ports).skip(1) {
         export(&format!("SERIN_{}", name.to_uppercase()), format!("127.0.0.1:{port}"))?;
     }
+    let kubectl = cluster.access()?.kubectl;
+    let directory = kubectl.parent().unwrap_or(&kubectl);
+    writeln!(text, "export PATH=\"$PATH:{}\"", directory.display())?;
     writeln!(text, "# a shell inside: nsenter --net={} bash", place.namespace().display())?;
     for ((name, inside), port) in TARGETS.iter().zip(state.ports) {
         writeln!(text, "# 127.0.0.1:{port} is {name}, inside {NODE_ADDRESS}:{inside}")?;

@@ -10,7 +10,7 @@ use super::{Cluster, Extent, State};
 use crate::{
     cgroup,
     control_plane::{self, Layout, Network},
-    forward::{self, TARGETS},
+    forward,
     http::{self, Api},
     images, kubeconfig,
     machine::Settings,
@@ -41,6 +41,7 @@ pub(super) fn up(cluster: &Cluster, extent: Extent, program: &Path) -> Result<()
     let plan = say::part("network, cgroup, keys", || prepare(cluster, control, node))?;
     store::prepare(&plan.node, &cluster.place, &images)?;
     say::part("control plane and container runtime", || plan.start(&plan.first()?))?;
+    store::catch_up(&plan.node, &cluster.place, &plan.state.store, &images)?;
     plan.forward(program)?;
     say::part("node", || plan.node_up())?;
     if extent == Extent::Mesh {
@@ -81,18 +82,29 @@ fn prepare(cluster: &Cluster, control: ControlPlane, node: Node) -> Result<Plan<
     netns::make(place)?;
     cgroup::make(place)?;
     let pki = Pki::in_directory(&place.run().join("pki"))?;
-    let state = match cluster.state() {
-        Ok(state) => state,
-        Err(_) => State {
-            ports: forward::free_ports::<{ TARGETS.len() }>()?,
-            namespace: netns::identity(place).context("the namespace is gone again")?,
-            store: store::root(place)?,
-        },
-    };
+    let state = state(cluster)?;
     cluster.remember(&state)?;
     let data = place.run();
     let layout = Layout { pki, data, ports: PORTS, network: Network::Node(NODE_ADDRESS) };
     Ok(Plan { cluster, control, node, layout, state })
+}
+
+/// What the cluster remembers, with ports that nobody took while nobody listened at them.
+fn state(cluster: &Cluster) -> Result<State> {
+    let place = &cluster.place;
+    let Ok(mut state) = cluster.state() else {
+        return Ok(State {
+            ports: forward::free_ports()?,
+            namespace: netns::identity(place).context("the namespace is gone again")?,
+            store: store::root(place)?,
+        });
+    };
+    let listens = process::recorded(place, Kind::Forward.name()).is_some();
+    if !listens && !forward::are_free(&state.ports) {
+        state.ports = forward::free_ports()?;
+        say::note("the ports of this cluster were taken; `env` prints the new ones");
+    }
+    Ok(state)
 }
 
 impl Plan<'_> {
@@ -153,7 +165,7 @@ impl Plan<'_> {
         Ok(vec![part(Kind::Proxy, command)])
     }
 
-    /// Ports that were recorded stay, so that a kubeconfig stays good; one that was taken meanwhile is an error.
+    /// Ports that were recorded stay, so that an environment stays good.
     fn forward(&self, program: &Path) -> Result<()> {
         let place = &self.cluster.place;
         let ports = self.state.ports;

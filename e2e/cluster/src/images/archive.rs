@@ -67,7 +67,7 @@ impl Recipe {
     }
 
     fn stamp(&self) -> String {
-        let layers: Vec<_> = self.layers.iter().map(|it| it.tar.to_string_lossy()).collect();
+        let layers: Vec<_> = self.layers.iter().map(|it| it.tar.file_name()).collect();
         format!("{:?} {layers:?} {}", self.references, self.config.json())
     }
 }
@@ -179,7 +179,7 @@ impl Blobs {
 }
 
 /// The digest and the size of a file.
-fn measure(path: &Path) -> io::Result<(String, u64)> {
+pub(super) fn measure(path: &Path) -> io::Result<(String, u64)> {
     let mut file = File::open(path)?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -34,10 +34,11 @@ impl Item {
     }
 
     fn stamp(&self) -> Result<String> {
-        let (from, to) = match self {
-            Self::File { from, to, .. } | Self::Tree { from, to } => (from, to),
-        };
-        Ok(format!("{} as {to}", stamp(from)?))
+        Ok(match self {
+            Self::File { from, to, .. } => format!("{} as {to}", stamp(from)?),
+            // A module of Go's cache, whose path says its version.
+            Self::Tree { from, to } => format!("{} as {to}", from.display()),
+        })
     }
 }
 

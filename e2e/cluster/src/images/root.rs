@@ -30,14 +30,14 @@ const LEFT_OUT: [&str; 8] = [
 /// The layer, made once.
 pub(super) fn layer() -> Result<Layer> {
     let tar = cache::entry("layer-root", &[SUITE, PACKAGES, &LEFT_OUT.join(" ")], |place| {
-        let tree = cache::dir()?.join(".root.tree");
-        clear(&tree)?;
+        // Beside its tar, and so named that the cache removes what a killed run leaves.
+        let tree = place.with_added_extension("tree");
         let title = format!("making the root file system ({SUITE} with {PACKAGES})");
         say::part(&title, || debootstrap(&tree))?;
         let mut writer = Writer::create(place)?;
         add(&mut writer, &tree, "")?;
         writer.finish()?;
-        clear(&tree)
+        fs::remove_dir_all(&tree).with_context(|| tree.display().to_string())
     })?;
     Ok(Layer { tar })
 }
@@ -46,12 +46,13 @@ fn debootstrap(tree: &Path) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("debootstrap makes files that root owns: run this as root");
     }
-    // What it mounts goes with this namespace, even when it is killed.
-    let mut command = Command::new("unshare");
-    command.arg("--mount").arg(programs::debootstrap()?);
+    // Its mounts and its processes go with its namespaces, and these with this program, even when it is killed.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]);
+    command.arg(programs::debootstrap()?);
     command.args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE]);
     let output =
-        command.arg(tree).arg(mirror()?).output().context("unshare could not be started")?;
+        command.arg(tree).arg(mirror()?).output().context("setpriv could not be started")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stdout);
         let error = String::from_utf8_lossy(&output.stderr);
@@ -114,12 +115,4 @@ fn add_one(writer: &mut Writer, tree: &Path, path: &Path, to: &str) -> Result<()
         );
         Ok(())
     }
-}
-
-fn clear(tree: &Path) -> Result<()> {
-    if tree.exists() {
-        fs::remove_dir_all(tree)
-            .with_context(|| format!("{} cannot be removed", tree.display()))?;
-    }
-    Ok(())
 }

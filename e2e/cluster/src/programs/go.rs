@@ -63,13 +63,13 @@ pub(super) fn build(module: &Module, packages: &[&str]) -> Result<PathBuf> {
     })
 }
 
-/// A program by `go install`.
-pub(super) fn install(tool: &Tool<'_>) -> Result<PathBuf> {
+/// A program by `go install`; `said` is what a person reads meanwhile.
+pub(super) fn install(tool: &Tool<'_>, said: &str) -> Result<PathBuf> {
     let name = tool.package.rsplit('/').next().unwrap_or(tool.package);
     let version = version(&home())?;
     let inputs = [tool.package, tool.version, tool.tags, tool.ldflags, &version];
     let directory = cache::entry(name, &inputs, |place| {
-        say::part(&format!("building {name} {}", tool.version), || {
+        say::part(&format!("building {name} {said}"), || {
             fs::create_dir_all(place)?;
             let mut command = go(&home(), &["install", "-tags", tool.tags]);
             command.args(["-ldflags", tool.ldflags]).env("GOBIN", place);

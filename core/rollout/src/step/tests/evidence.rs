@@ -3,7 +3,7 @@
 use serin_route::{Assignment, RoutePattern, Track};
 
 use super::*;
-use crate::KeyedTraffic;
+use crate::{AdvanceGate, KeyedTraffic};
 
 #[test]
 fn a_failing_canary_is_quarantined_then_rolled_back() {
@@ -175,6 +175,34 @@ fn traffic_sent_by_a_rule_is_judged_against_objectives_and_a_users_requests_are_
     sticky.failing = (30, 0);
     sticky.pass(25);
     assert_eq!(sticky.status.phase, Phase::Progressing);
+}
+
+#[test]
+fn a_users_requests_vouch_for_nothing_and_speak_against_it() {
+    let mut promised = plan();
+    promised.evidence.objectives = vec![Objective::ErrorRate(0.01)];
+    promised.evidence.gate = AdvanceGate::Pass;
+    let mut sticky = Drill::new(promised.clone());
+    sticky.shape = |cell| cell.assignment = Assignment::Sticky;
+    sticky.pass(120);
+    assert_eq!(sticky.percent(), 10);
+    let mut drawn = Drill::new(promised);
+    drawn.rate = 10;
+    drawn.pass(60);
+    assert_eq!(drawn.status.phase, Phase::Succeeded);
+
+    let mut users = Drill::new(drawn.plan.clone());
+    users.rate = 10;
+    users.pass(1);
+    for _ in 0..60 {
+        let counts = users.seen.traffic.generations.last_mut().unwrap();
+        if !counts.cells.iter().any(|cell| cell.assignment == Assignment::Sticky) {
+            let failing = crate::fixture::cell(Track::Canary, 100, 50);
+            counts.cells.push(crate::fixture::Cell { assignment: Assignment::Sticky, ..failing });
+        }
+        users.pass(1);
+    }
+    assert_eq!(users.percent(), 10, "half of what users asked for failed");
 }
 
 #[test]
