@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Tests that run at once: the machine has few cores, and each brings pods.
-const AT_ONCE: &str = "--test-threads=4";
+const AT_ONCE: &str = "--test-threads=3";
 
 /// Runs the tier.
 pub(super) fn run_cluster(args: &Args) -> Result<()> {
@@ -27,6 +27,7 @@ pub(super) fn run_cluster(args: &Args) -> Result<()> {
     }
     say("tier cluster: the rig's own tests, then the filter in a mesh");
     tests.env("SERIN_ISTIO_STATS", wasm::build_istio_stats()?);
+    tests.env("SERIN_REGISTRY_DEPLOYMENT", "kube-system/registry");
     // Built before the clock of anything that waits runs.
     run(cargo(["test", "--no-run", "-p", "serin-e2e-mesh", "-p", "serin-cluster"]).arg("--quiet"))?;
     run(&mut cargo(["test", "-p", "serin-cluster", "--test", "rig"]))?;
