@@ -1,5 +1,5 @@
-//! `receiver`: takes the filters' reports in a pod of the mesh, in the controller's place, keeps them all, and hands them
-//! to a test. It judges nothing.
+//! `receiver`: takes the filters' reports in a pod of the mesh, in the controller's place, keeps them all, and hands
+//! them to a test. It judges nothing.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

@@ -49,8 +49,8 @@ pub fn all() -> Result<Vec<Image>> {
     Ok(vec![services()?, mesh()?, podinfo()?])
 }
 
-/// The workspace's test apps, built first if they have changed. They change more often than the rest, so a cluster gets
-/// them when it runs.
+/// The workspace's test apps, built first if they have changed. They change more often than the rest, so a cluster
+/// gets them when it runs.
 pub fn apps() -> Result<Vec<Image>> {
     let target = say::part("building the test apps", || {
         let build = ["build", "--quiet", "--package", "serin-e2e-apps", "--bins"];
@@ -173,8 +173,8 @@ fn target() -> PathBuf {
     workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// What tells a file from another one: the name of a cache's entry, and what is in a file of this machine, wherever it is
-/// and whenever it was made.
+/// What tells a file from another one: the name of a cache's entry, and what is in a file of this machine, wherever it
+/// is and whenever it was made.
 fn stamp(path: &Path) -> Result<String> {
     if let Ok(entry) = path.strip_prefix(cache::dir()?) {
         return Ok(entry.display().to_string());

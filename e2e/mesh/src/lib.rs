@@ -1,8 +1,8 @@
 //! The filter in real sidecars and at a real ingress gateway: what the tests of a mesh are made of.
 //!
-//! `cargo xtask test --tier cluster` brings a cluster up and tells the tests where it is; with `--context NAME` they run
-//! on any cluster with Istio. Everything that they make is in namespaces of one test of one run, which are removed, or
-//! carries the run's label beside the gateway. docs/cluster.md says what they need and what they make.
+//! `cargo xtask test --tier cluster` brings a cluster up and tells the tests where it is; with `--context NAME` they
+//! run on any cluster with Istio. Everything that they make is in namespaces of one test of one run, which are removed,
+//! or carries the run's label beside the gateway. docs/existing-cluster.md says what they need and what they make.
 
 pub mod absence;
 pub mod apply;
@@ -25,8 +25,8 @@ use anyhow::{Context, Result};
 /// Longer than a pod takes to start on a busy machine of two cores that pulls no image.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Asks until there is an answer, for as long as [`PATIENCE`]; the error says what was waited for and what stood in the
-/// way last.
+/// Asks until there is an answer, for as long as [`PATIENCE`]; the error says what was waited for, and what stood in
+/// the way last.
 pub async fn eventually<T>(
     what: &str,
     mut ask: impl AsyncFnMut() -> Result<Option<T>>,

@@ -107,7 +107,7 @@ impl Mesh {
 
 async fn client(context: Option<&str>) -> Result<Client> {
     let kubeconfig = Kubeconfig::read().context(
-        "no kubeconfig: `cargo xtask cluster up` makes a cluster, `cargo xtask cluster env` says where its kubeconfig is",
+        "no kubeconfig: `cargo xtask cluster up` makes a cluster, `cargo xtask cluster env` says where its own is",
     )?;
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;

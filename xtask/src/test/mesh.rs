@@ -1,5 +1,5 @@
-//! The cluster tier: the rig's own tests, then the filter in a mesh, on a cluster that is made for it and taken away, or
-//! on one that the caller names.
+//! The cluster tier: the rig's own tests, then the filter in a mesh, on a cluster that is made for it and taken away,
+//! or on one that the caller names.
 
 use std::process::Command;
 

@@ -5,7 +5,8 @@ use std::{path::Path, process::Command};
 use super::Tier;
 use crate::run::output;
 
-/// Why a tier cannot run here, if so. On a cluster that is there already, the cluster tier needs little of this machine.
+/// Why a tier cannot run here, if so. On a cluster that is there already, the cluster tier needs little of this
+/// machine.
 pub(super) fn obstacle(tier: Tier, with_context: bool) -> Option<String> {
     match tier {
         Tier::Unit | Tier::Module | Tier::Envoy => None,

@@ -19,11 +19,11 @@ use tokio::try_join;
 const INTERVAL: &str = "1m";
 
 /// Flagger's error rate, as the recipe's `MetricTemplate` has it.
-const SUCCESS: &str = r#"sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="{{ namespace }}",destination_workload=~"{{ target }}",response_code!~"5.*"}[{{ interval }}])) / sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="{{ namespace }}",destination_workload=~"{{ target }}"}[{{ interval }}])) * 100"#;
+const SUCCESS: &str = include_str!("../../queries/success.promql");
 /// Flagger's latency.
-const P99: &str = r#"histogram_quantile(0.99, sum(rate(istio_request_duration_milliseconds_bucket{reporter="destination",destination_workload_namespace="{{ namespace }}",destination_workload=~"{{ target }}"}[{{ interval }}])) by (le))"#;
+const P99: &str = include_str!("../../queries/latency.promql");
 /// All requests since the pods' start.
-const COUNT: &str = r#"sum(istio_requests_total{reporter="destination",destination_workload_namespace="{{ namespace }}",destination_workload=~"{{ target }}"})"#;
+const COUNT: &str = include_str!("../../queries/count.promql");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flaggers_queries_agree_with_the_load() -> Result<()> {
