@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Repeat the envoy tier on the Envoys of Istio 1.28 to 1.31
     #[arg(long)]
     all_envoys: bool,
-    /// In the cluster tier, use this context of your kubeconfig instead of a cluster of our own (see docs/existing-cluster.md)
+    /// In the cluster tier, use this context of your kubeconfig, and make no cluster (docs/existing-cluster.md)
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
     /// In the cluster tier, leave our cluster running when the tests have ended

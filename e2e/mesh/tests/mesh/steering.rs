@@ -21,7 +21,7 @@ use tokio::try_join;
 const REQUESTS: u64 = 10_000;
 /// They are sent in pieces, as many as it takes: a machine that is busy sends fewer in each.
 const RPS: u32 = 500;
-const SECONDS: u32 = 10;
+const SECONDS: u32 = 5;
 
 /// Requests that were answered with success.
 #[derive(Clone, Copy, Debug, Default)]
