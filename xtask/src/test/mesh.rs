@@ -53,11 +53,11 @@ fn environment() -> Result<Vec<(String, String)>> {
     Ok(lines.lines().filter_map(variable).collect())
 }
 
-/// `export NAME=value`, the value quoted or not.
+/// `export NAME=value`, the value quoted or not. One that names another variable, as `PATH` does, only a shell can read.
 fn variable(line: &str) -> Option<(String, String)> {
     let (name, value) = line.trim().strip_prefix("export ")?.split_once('=')?;
     let value = value.trim_matches(['\'', '"']);
-    Some((name.to_owned(), value.to_owned()))
+    (!value.contains('$')).then(|| (name.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]
@@ -69,6 +69,7 @@ mod tests {
         let read = |line| variable(line).map(|(name, value)| format!("{name}={value}"));
         assert_eq!(read("export A=b"), Some("A=b".to_owned()));
         assert_eq!(read("export A='b c'"), Some("A=b c".to_owned()));
+        assert_eq!(read("export PATH=\"$PATH:/elsewhere\""), None);
         assert_eq!(read("# to enter: nsenter --net=/run/netns/x"), None);
     }
 }
