@@ -2,12 +2,12 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps,
-    JSONSchemaPropsOrArray,
+    JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 
 use crate::Group;
-use crate::{canary, template};
+use crate::{alert, canary, template};
 
 /// What `kubectl get canaries` shows: name, type, path. Flagger's, in its order, for scripts read them.
 const COLUMNS: [(&str, &str, &str); 10] = [
@@ -25,6 +25,11 @@ const COLUMNS: [(&str, &str, &str); 10] = [
 /// Those of them that are always shown; the others are with `-o wide`.
 const ALWAYS: [&str; 3] = ["Status", "Weight", "LastTransitionTime"];
 
+/// All definitions of a group.
+pub fn crds(group: Group) -> [CustomResourceDefinition; 3] {
+    [canary_crd(group), metric_template_crd(group), alert_provider_crd(group)]
+}
+
 /// The definition of `Canary` in a group.
 pub fn canary_crd(group: Group) -> CustomResourceDefinition {
     let mut definition = of_group(canary::Definition::crd(), group);
@@ -39,6 +44,11 @@ pub fn metric_template_crd(group: Group) -> CustomResourceDefinition {
     of_group(template::Definition::crd(), group)
 }
 
+/// The definition of `AlertProvider` in a group.
+pub fn alert_provider_crd(group: Group) -> CustomResourceDefinition {
+    of_group(alert::Definition::crd(), group)
+}
+
 fn of_group(mut definition: CustomResourceDefinition, group: Group) -> CustomResourceDefinition {
     let metadata = &mut definition.metadata;
     metadata.name = Some(format!("{}.{}", definition.spec.names.plural, group.name()));
@@ -48,20 +58,23 @@ fn of_group(mut definition: CustomResourceDefinition, group: Group) -> CustomRes
     for version in &mut definition.spec.versions {
         let schema = version.schema.as_mut().and_then(|it| it.open_api_v3_schema.as_mut());
         if let Some(schema) = schema {
-            // The name of a Rust type, which means nothing to anybody else.
-            schema.title = None;
-            strip_defaults(schema);
+            strip(schema);
         }
     }
     definition
 }
 
-/// A default in a schema would be stored in every object, as if its author had written it.
-fn strip_defaults(schema: &mut JSONSchemaProps) {
+/// Takes away what is the derive's and not ours to say. A title is the name of a Rust type, which means nothing to
+/// anybody else; a default would be stored in every object, as if its author had written it.
+fn strip(schema: &mut JSONSchemaProps) {
+    schema.title = None;
     schema.default = None;
-    schema.properties.iter_mut().flat_map(|it| it.values_mut()).for_each(strip_defaults);
+    schema.properties.iter_mut().flat_map(|it| it.values_mut()).for_each(strip);
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        strip_defaults(items);
+        strip(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        strip(values);
     }
 }
 

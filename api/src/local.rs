@@ -3,15 +3,16 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::convert::{find_template, template_field};
 use crate::field::Field;
-use crate::{Canary, Group, Problems};
+use crate::{Canary, Group, MetricTemplate, Problems};
 
 const CLUSTER: &str = "has no meaning without a cluster";
 const WORKLOADS: &str = "has no meaning without workloads: the addresses are given";
 const PROMOTION: &str = "has no meaning without a cluster: promotion ends the run";
 
 /// Fields of `spec` that need more than two addresses, and why.
-const SPEC: [(&str, &str); 8] = [
+const SPEC: [(&str, &str); 9] = [
     ("provider", CLUSTER),
     ("autoscalerRef", WORKLOADS),
     ("ingressRef", CLUSTER),
@@ -19,6 +20,7 @@ const SPEC: [(&str, &str); 8] = [
     ("upstreamRef", CLUSTER),
     ("progressDeadlineSeconds", WORKLOADS),
     ("revertOnDeletion", CLUSTER),
+    ("callers", CLUSTER),
     ("suspend", "has no meaning here: there is one run, and it was just started"),
 ];
 
@@ -37,7 +39,7 @@ const SERVICE_HONOURED: [&str; 3] = ["port", "portName", "appProtocol"];
 
 /// The fields of a Canary that mean nothing without a cluster, each as a problem. Analysis, match, affinity, metrics
 /// and webhooks are honoured; `targetRef` names the app.
-pub fn local_problems(canary: &Canary) -> Problems {
+pub fn local_problems(canary: &Canary, templates: &[MetricTemplate]) -> Problems {
     let mut problems = Problems::default();
     if canary.group != Group::Serin {
         let (ours, given) = (Group::Serin.api_version(), canary.group.api_version());
@@ -58,7 +60,25 @@ pub fn local_problems(canary: &Canary) -> Problems {
             problems.add(field, "has no meaning without pods: callers have no labels");
         }
     }
+    credentials(canary, templates, &mut problems);
     problems
+}
+
+/// Queries are asked without any.
+fn credentials(canary: &Canary, templates: &[MetricTemplate], problems: &mut Problems) {
+    let references = canary.spec.analysis.metrics.iter().filter_map(|it| it.template_ref.as_ref());
+    let found = references.filter_map(|it| find_template(canary, it, templates));
+    for template in found {
+        let provider = &template.spec.provider;
+        let field = template_field(template.name()).at("spec").at("provider");
+        let unsupported = [
+            ("headers", !provider.headers.is_empty()),
+            ("secretRef", provider.secret_ref.is_some()),
+        ];
+        for (name, _) in unsupported.iter().filter(|(_, used)| *used) {
+            problems.add(field.at(name), "is not supported by serin local");
+        }
+    }
 }
 
 fn refuse(

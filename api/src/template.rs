@@ -7,12 +7,13 @@ use kube::core::ObjectMeta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Group;
-use crate::keys;
+use crate::grouped::{Wire, namespace, resource};
+use crate::rules;
+use crate::{Group, keys};
 
 /// A query that several Canaries share; of either group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Wire", into = "Wire")]
+#[serde(try_from = "Wire<MetricTemplateSpec>", into = "Wire<MetricTemplateSpec>")]
 pub struct MetricTemplate {
     /// The group it was read from.
     pub group: Group,
@@ -30,6 +31,7 @@ pub struct MetricTemplate {
     kind = "MetricTemplate",
     root = "Definition",
     plural = "metrictemplates",
+    shortname = "mt",
     namespaced,
     category = "all",
     doc = "A query that several Canaries share.",
@@ -47,6 +49,7 @@ pub struct MetricTemplateSpec {
 /// Who answers a query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::provider()))]
 pub struct Provider {
     /// Its kind.
     #[serde(rename = "type")]
@@ -106,15 +109,6 @@ pub struct SecretRef {
     pub name: String,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    api_version: String,
-    kind: String,
-    metadata: ObjectMeta,
-    spec: MetricTemplateSpec,
-}
-
 impl MetricTemplate {
     /// Its name; empty if it has none.
     pub fn name(&self) -> &str {
@@ -123,26 +117,23 @@ impl MetricTemplate {
 
     /// Its namespace, or the default one.
     pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or(keys::DEFAULT_NAMESPACE)
+        namespace(&self.metadata)
     }
 }
 
-impl TryFrom<Wire> for MetricTemplate {
+resource!(MetricTemplate, keys::METRIC_TEMPLATE, keys::METRIC_TEMPLATES);
+
+impl TryFrom<Wire<MetricTemplateSpec>> for MetricTemplate {
     type Error = String;
 
-    fn try_from(wire: Wire) -> Result<Self, String> {
-        let group = Group::of(&wire.api_version, &wire.kind, keys::METRIC_TEMPLATE)?;
-        Ok(Self { group, metadata: wire.metadata, spec: wire.spec })
+    fn try_from(wire: Wire<MetricTemplateSpec>) -> Result<Self, String> {
+        let (group, metadata, spec) = wire.open(keys::METRIC_TEMPLATE)?;
+        Ok(Self { group, metadata, spec })
     }
 }
 
-impl From<MetricTemplate> for Wire {
+impl From<MetricTemplate> for Wire<MetricTemplateSpec> {
     fn from(template: MetricTemplate) -> Self {
-        Self {
-            api_version: template.group.api_version(),
-            kind: keys::METRIC_TEMPLATE.to_owned(),
-            metadata: template.metadata,
-            spec: template.spec,
-        }
+        Self::new(template.group, keys::METRIC_TEMPLATE, template.metadata, template.spec)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::{file, flagger_file, plan_of};
 use serin_api::Group;
+use serin_api::canary::CanaryPhase;
 use serin_rollout::{CheckSource, HookKind, Plan, Schedule, ScheduleStep};
 use serin_route::{Otherwise, SameSite, Secure, Subject, Test, Then, Weight};
 
@@ -235,7 +236,8 @@ fn objects_from_a_cluster_are_tolerated() {
     let canary: serin_api::Canary = serde_json::from_value(object).unwrap();
     assert_eq!((canary.group, canary.apex()), (Group::Flagger, "shop"));
     let status = canary.status.as_ref().unwrap();
-    assert_eq!((status.phase.as_str(), status.canary_weight), ("Progressing", 5));
+    assert_eq!((status.phase, status.canary_weight), (CanaryPhase::Progressing, 5));
+    assert_eq!(status.last_tracked_revision.as_deref(), Some("v2:1"));
     assert_eq!(weights(&serin_api::plan(&canary, &[]).unwrap()).len(), 20);
     assert_eq!(Weight::FULL, Weight::from_percent(100));
 }

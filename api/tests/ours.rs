@@ -156,7 +156,11 @@ fn documented_canaries_are_right() {
         for block in blocks.filter(|block| block.contains("kind: Canary")) {
             let objects = read(block).unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
             objects.plan().unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
-            assert_eq!(local_problems(&objects.canary).to_string(), "", "{name}");
+            assert_eq!(
+                local_problems(&objects.canary, &objects.templates).to_string(),
+                "",
+                "{name}"
+            );
             seen += 1;
         }
     }

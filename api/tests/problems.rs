@@ -96,7 +96,7 @@ fn types_and_meaning_are_told_together() {
         "suspend: true",
     );
     let text = text.replace(", name: shop}", "}");
-    let problems = read_and(&text, |canary, _| local_problems(canary)).unwrap_err();
+    let problems = read_and(&text, local_problems).unwrap_err();
     let told: Vec<String> =
         problems.iter().map(|it| format!("{}: {}", it.path, it.message)).collect();
     assert_eq!(
@@ -336,7 +336,6 @@ fn templates_are_named_in_their_own_problems() {
             "MetricTemplate t: spec.query: only names of values may stand between braces, like \
              {{ target }} and {{ variables.x }}, not \"if x\"",
             "MetricTemplate u: spec.provider.address: is missing",
-            "MetricTemplate u: spec.provider.secretRef: is valid but not supported yet",
             "MetricTemplate u: spec.query: must not be empty",
         ]
     );
@@ -416,7 +415,7 @@ fn local_honours_or_refuses_every_field() {
     let objects = read(&text).unwrap();
     let paths = |text: &str| -> Vec<String> {
         let objects = read(text).unwrap();
-        let problems = objects.located(local_problems(&objects.canary));
+        let problems = objects.located(local_problems(&objects.canary, &objects.templates));
         problems.iter().map(|problem| problem.path.clone()).collect()
     };
     assert!(objects.plan().is_ok());
@@ -448,4 +447,53 @@ fn the_listing_is_worth_reading() {
     let text = std::fs::read_to_string(path).unwrap();
     let problems = planned(&text).unwrap_err();
     golden("wrong.txt", &format!("{problems}\n"));
+}
+
+/// `serin local` asks without credentials; a cluster has Secrets.
+#[test]
+fn credentials_of_a_template_need_a_cluster() {
+    let canary = file(
+        &format!(
+            "{STEPS}metrics: [{{name: a, thresholdRange: {{max: 1}}, templateRef: {{name: t}}}}]"
+        ),
+        "",
+    );
+    let text = canary
+        + "---\napiVersion: serin.dev/v1beta1\nkind: MetricTemplate\nmetadata: {name: t}\nspec:\n  \
+           provider: {type: prometheus, address: 'http://p', secretRef: {name: s}, headers: {a: [b]}}\n  \
+           query: up\n";
+    let objects = read(&text).unwrap();
+    assert!(objects.plan().is_ok());
+    let problems = objects.located(local_problems(&objects.canary, &objects.templates));
+    assert_eq!(
+        problems.to_string(),
+        "line 16, column 53: MetricTemplate t: spec.provider.secretRef: is not supported by serin \
+         local\nline 16, column 75: MetricTemplate t: spec.provider.headers: is not supported by \
+         serin local"
+    );
+}
+
+/// What is wrong on a cluster, beyond what is wrong with the plan.
+#[test]
+fn a_cluster_wants_more() {
+    let text = file(
+        &format!("{STEPS}primaryReadyThreshold: 101\nstepWeightPromotion: 20\nalerts: [{{name: a, providerRef: {{name: b}}}}]"),
+        "progressDeadlineSeconds: 0\ncallers: {namespaces: [a, A, demo, a], unscoped: weights}\n\
+         autoscalerRef: {kind: VerticalPodAutoscaler, name: '', \
+          primaryScalerReplicas: {minReplicas: 5, maxReplicas: 0}}\n\
+         service: {port: 80, name: 1shop, portName: a_b, targetPort: sixteen-letters-, timeout: 0s, \
+          trafficDistribution: PreferFar, hosts: ['*', 'a..b', '*.x', 'a b'], \
+          gateways: [mesh, gw, ns/gw, /gw, a/b/c]}",
+    )
+    .replace("kind: Deployment", "kind: StatefulSet");
+    let objects = read(&text).unwrap();
+    let problems = serin_api::release(&objects.canary, &serin_api::Given::default()).unwrap_err();
+    golden("cluster.txt", &format!("{problems}\n"));
+    let bare = file(STEPS, "");
+    let objects = read(&bare).unwrap();
+    let problems = serin_api::release(&objects.canary, &serin_api::Given::default()).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "spec.service: is missing: it says on which port the workload is reached"
+    );
 }

@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::{planned, problems_of};
+use common::{assert_kept, planned, problems_of};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use serin_api::{Canary, Group, canary_crd, local_problems, plan, read};
+use serin_api::{Canary, Given, Group, canary_crd, local_problems, plan, read, release};
 
 /// Any JSON, a few levels deep.
 fn any_json() -> impl Strategy<Value = Value> {
@@ -134,7 +134,10 @@ proptest! {
         let again = serde_json::to_value(&canary).unwrap();
         prop_assert_eq!(&serde_json::from_value::<Canary>(again.clone()).unwrap(), &canary);
         assert_kept(&again, &object);
-        let _ = local_problems(&canary);
+        let _ = local_problems(&canary, &[]);
+        // A cluster wants whatever a plan wants.
+        let cluster = release(&canary, &Given::default());
+        prop_assert!(cluster.is_err() || plan(&canary, &[]).is_ok());
         let from_cluster = plan(&canary, &[]);
         match read(&object.to_string()) {
             Ok(objects) => {
@@ -150,36 +153,11 @@ proptest! {
     #[test]
     fn every_problem_of_a_file_has_a_place(object in any_canary()) {
         let objects = read(&object.to_string()).unwrap();
-        for problem in objects.plan().err().unwrap_or_default() {
+        let mut problems = objects.plan().err().unwrap_or_default();
+        problems.extend(release(&objects.canary, &Given::default()).err().unwrap_or_default());
+        for problem in objects.located(problems) {
             prop_assert!(problem.place.is_some(), "{}", problem);
             prop_assert!(problem.path.starts_with("spec"), "{}", problem);
         }
-    }
-}
-
-/// Everything that was given is there; what is more are fields that are always written.
-#[track_caller]
-fn assert_kept(written: &Value, given: &Value) {
-    match (written, given) {
-        (Value::Object(written), Value::Object(given)) => {
-            for (name, value) in given {
-                match written.get(name) {
-                    Some(written) => assert_kept(written, value),
-                    // Defaults are left out.
-                    None => assert!(
-                        matches!(value, Value::Bool(false))
-                            || value == ""
-                            || *value == json!({})
-                            || *value == json!([]),
-                        "{name}: {value} is lost"
-                    ),
-                }
-            }
-        }
-        (Value::Array(written), Value::Array(given)) => {
-            assert_eq!(written.len(), given.len());
-            written.iter().zip(given).for_each(|(written, given)| assert_kept(written, given));
-        }
-        _ => assert_eq!(written, given),
     }
 }

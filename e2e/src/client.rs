@@ -84,6 +84,13 @@ impl Ask {
         self
     }
 
+    /// With a body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
     /// With an order to the upstream (see [`crate::upstream`]).
     #[must_use]
     pub fn act(self, act: &str) -> Self {

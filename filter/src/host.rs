@@ -121,12 +121,24 @@ pub(crate) struct Call<'a> {
     pub(crate) timeout: Duration,
 }
 
-/// Sends a call. Its token, with which the answer comes to the context at hand; none if Envoy does not know the cluster
-/// or cannot send.
-pub(crate) fn call(call: &Call<'_>) -> Option<u32> {
+/// Why a call was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// Envoy does not know the cluster.
+    UnknownCluster,
+    /// It knows it, and cannot send now: no endpoint is there, for example.
+    Failed,
+}
+
+/// Sends a call. Its token, with which the answer comes to the context at hand.
+pub(crate) fn call(call: &Call<'_>) -> Result<u32, Unsent> {
     let Call { cluster, body, timeout, .. } = *call;
     let headers = call.headers.to_vec();
-    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
+    let sent = hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout);
+    sent.map_err(|status| match status {
+        Status::BadArgument => Unsent::UnknownCluster,
+        _ => Unsent::Failed,
+    })
 }
 
 /// The plugin's configuration; empty where there is none.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serin_route::{Report, Reports, VERSION};
 
-use crate::host::{self, Call};
+use crate::host::{self, Call, Unsent};
 use crate::node::Node;
 use crate::random::Random;
 use crate::scope::Scope;
@@ -18,6 +18,8 @@ const TIMEOUT_MS_MIN: u32 = 1_000;
 const TIMEOUT_MS_MAX: u32 = 5_000;
 /// An answer this long overdue never comes.
 const OVERDUE_NS: u64 = 1_000_000_000;
+/// A cluster that Envoy does not know so many times in a row is not only late.
+const UNKNOWN_MAX: u32 = 3;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reporter {
@@ -25,6 +27,8 @@ pub(crate) struct Reporter {
     awaited: Option<Awaited>,
     /// Reports of a settled scope that failed in a row.
     failures: u32,
+    /// Times in a row that Envoy did not know the receiver's cluster.
+    unknown: u32,
     /// The receiver knows the table in force.
     acknowledged: bool,
     /// Counts tables, so that the answer to an earlier one's report acknowledges nothing.
@@ -87,6 +91,8 @@ impl Reporter {
     pub(crate) fn send(&mut self, root: u32, report: &Report, to: &Reports, now_ns: u64) -> bool {
         let timeout_ms = to.period_ms.saturating_mul(2).clamp(TIMEOUT_MS_MIN, TIMEOUT_MS_MAX);
         let token = dispatch(report, to, timeout_ms);
+        self.tell(to, token);
+        let token = token.ok();
         self.phase = match self.phase {
             Phase::Fresh => Phase::Spread,
             Phase::Spread | Phase::Steady => Phase::Steady,
@@ -104,6 +110,21 @@ impl Reporter {
             self.failures = self.failures.saturating_add(1);
         }
         token.is_some()
+    }
+
+    /// Tells people of a receiver that is not to be found: once, until it was.
+    fn tell(&mut self, to: &Reports, sent: Result<u32, Unsent>) {
+        self.unknown = match sent {
+            Err(Unsent::UnknownCluster) => self.unknown.saturating_add(1),
+            Ok(_) | Err(Unsent::Failed) => 0,
+        };
+        if self.unknown == UNKNOWN_MAX {
+            host::warn(&format!(
+                "serin: no report can be sent, for Envoy knows no cluster {}: the receiver's Service is missing, or a \
+                 Sidecar resource hides it from this namespace; requests are steered all the same",
+                to.cluster
+            ));
+        }
     }
 
     /// Takes an answer. The report's sequence; none if this is not the answer awaited.
@@ -167,7 +188,7 @@ pub(crate) fn report(node: &Node, boot: &str, sequence: u64, scope: &mut Scope) 
 }
 
 /// Hands a report to Envoy; the call's token.
-fn dispatch(report: &Report, to: &Reports, timeout_ms: u32) -> Option<u32> {
+fn dispatch(report: &Report, to: &Reports, timeout_ms: u32) -> Result<u32, Unsent> {
     let headers = [
         (":method", "POST"),
         (":scheme", "http"),

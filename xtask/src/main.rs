@@ -1,6 +1,7 @@
 //! The project's chores: everything that a person or CI runs, so that no recipe lives in a shell script.
 
 mod bench;
+mod cluster;
 mod demo;
 mod envoy;
 mod fuzz;
@@ -30,6 +31,8 @@ enum Chore {
     Demo(demo::Args),
     /// Run the tests, tier by tier
     Test(test::Args),
+    /// A real Kubernetes with a real Istio on this machine: up, down, status, env, load, logs
+    Cluster(cluster::Args),
     /// Measure, and print ratios taken in one run
     Bench(bench::Args),
     /// Fuzz what reads bytes from outside (needs a nightly toolchain)
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Chore::Envoy(args) => envoy::print(&args),
         Chore::Demo(args) => demo::run_demo(&args),
         Chore::Test(args) => test::run_tests(&args),
+        Chore::Cluster(args) => cluster::run_cluster(&args),
         Chore::Bench(args) => bench::run_bench(&args),
         Chore::Fuzz(args) => fuzz::run_fuzz(&args),
     };

@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::is_false;
+use crate::rules;
 
 /// A cookie that keeps users without a key on their side, canary or primary. It holds a random id; the side follows
 /// from the id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::session_affinity()))]
 pub struct SessionAffinity {
     /// The cookie's name.
     pub cookie_name: String,
@@ -53,6 +55,7 @@ pub enum SameSite {
 /// Where a user's key is found: one of its fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::user_key()))]
 pub struct UserKey {
     /// In a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     Alert, Evidence, MatchRule, Metric, NamedRoute, SessionAffinity, UserKey, Webhook, is_false,
 };
+use crate::rules;
 
 /// How a release goes on, and when it goes back. Its schedule is exactly one of `steps`, `stepWeight`, `stepWeights`
 /// and `iterations`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::analysis()))]
 pub struct Analysis {
     /// Between two rounds of checks, and the least time at each weight (`30s`, `1m`); one minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,6 +79,7 @@ pub struct Analysis {
 /// One step: either of its fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::step()))]
 pub struct AnalysisStep {
     /// Set the canary's weight, in percent with at most two decimals.
     #[serde(default, skip_serializing_if = "Option::is_none")]

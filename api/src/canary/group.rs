@@ -1,10 +1,5 @@
 //! Which API group an object is of.
 
-use std::borrow::Cow;
-
-use kube::core::{NamespaceResourceScope, ObjectMeta};
-
-use super::Canary;
 use crate::keys;
 
 /// Which API group an object is of. The types are the same; defaults and clamps differ where Flagger's users expect it.
@@ -50,46 +45,23 @@ impl Group {
     }
 }
 
-impl kube::Resource for Canary {
-    type DynamicType = Group;
-    type Scope = NamespaceResourceScope;
-
-    fn kind(_: &Group) -> Cow<'_, str> {
-        keys::CANARY.into()
-    }
-
-    fn group(group: &Group) -> Cow<'_, str> {
-        group.name().into()
-    }
-
-    fn version(_: &Group) -> Cow<'_, str> {
-        keys::VERSION.into()
-    }
-
-    fn plural(_: &Group) -> Cow<'_, str> {
-        keys::CANARIES.into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use kube::Resource;
+
     use super::*;
+    use crate::{AlertProvider, Canary, MetricTemplate};
 
     #[test]
     fn the_group_is_data() {
-        use kube::Resource;
         for group in [Group::Serin, Group::Flagger] {
             assert_eq!(Group::from_api_version(&group.api_version()), Some(group));
             let path = format!("/apis/{}/v1beta1/namespaces/prod/canaries", group.name());
             assert_eq!(Canary::url_path(&group, Some("prod")), path);
+            let path = format!("/apis/{}/v1beta1/metrictemplates", group.name());
+            assert_eq!(MetricTemplate::url_path(&group, None), path);
+            let path = format!("/apis/{}/v1beta1/alertproviders", group.name());
+            assert_eq!(AlertProvider::url_path(&group, None), path);
         }
         for other in ["serin.dev/v1", "serin.dev", "v1beta1", "", "apps/v1"] {
             assert_eq!(Group::from_api_version(other), None, "{other}");

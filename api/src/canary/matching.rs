@@ -25,6 +25,7 @@ pub struct MatchRule {
 
 /// What a value must be: one of the fields; without any, it must be there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("maxProperties" = 1))]
 pub struct TextMatch {
     /// Equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod analysis;
+mod callers;
 mod evidence;
 mod group;
 mod matching;
@@ -14,6 +15,7 @@ mod webhook;
 
 pub use affinity::{RequestId, SameSite, SessionAffinity, UserKey};
 pub use analysis::{Analysis, AnalysisStep, Pause};
+pub use callers::{Callers, Unscoped};
 pub use evidence::{
     Evidence, Gate, LatencyObjective, Mode, Objectives, OnInconclusive, Quarantine,
 };
@@ -22,8 +24,8 @@ pub use matching::{MatchRule, NamedRoute, RouteMatch, TextMatch};
 pub use metric::{Metric, TemplateRef, ThresholdRange};
 pub use object::Canary;
 pub use service::{Metadata, Service, UnmanagedMetadata, Verbatim};
-pub use spec::{AutoscalerRef, CanarySpec, ScalerReplicas, TargetRef};
-pub use status::{CanaryStatus, Condition};
+pub use spec::{AutoscalerRef, CanarySpec, ScalerReplicas, TargetRef, UpstreamRef};
+pub use status::{CanaryPhase, CanaryStatus, Condition, SerinStatus, StatusProblem};
 pub use webhook::{Alert, AlertProviderRef, AlertSeverity, Webhook, WebhookKind};
 
 pub(crate) use spec::Definition;

@@ -4,6 +4,7 @@ use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use super::{CanarySpec, CanaryStatus, Group};
+use crate::grouped::{namespace, resource};
 use crate::keys;
 
 /// A release of one workload, of either group.
@@ -51,7 +52,7 @@ impl Canary {
 
     /// Its namespace, or the default one.
     pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or(keys::DEFAULT_NAMESPACE)
+        namespace(&self.metadata)
     }
 
     /// The name that clients call: the service's, else the target's.
@@ -60,6 +61,8 @@ impl Canary {
         service.unwrap_or(&self.spec.target_ref.name)
     }
 }
+
+resource!(Canary, keys::CANARY, keys::CANARIES);
 
 impl TryFrom<Wire> for Canary {
     type Error = String;

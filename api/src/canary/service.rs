@@ -8,15 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::is_false;
+use crate::rules;
 
 /// How the workload is reached.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::service()))]
 pub struct Service {
     /// The name that clients call; the target's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The port that clients call.
+    #[schemars(range(min = 1, max = 65_535))]
     pub port: i32,
     /// Its name, which tells Istio the protocol; `http`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

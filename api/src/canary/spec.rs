@@ -6,7 +6,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Analysis, CanaryStatus, Service, is_false};
+use super::{Analysis, Callers, CanaryStatus, Service, is_false};
+use crate::rules;
 
 /// What is released, how it is reached and how it is judged.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,12 +17,14 @@ use super::{Analysis, CanaryStatus, Service, is_false};
     kind = "Canary",
     root = "Definition",
     plural = "canaries",
+    shortname = "cnr",
     namespaced,
     category = "all",
     status = "CanaryStatus",
     doc = "A release of one workload: a few users first, then all of them, or back."
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::spec()))]
 pub struct CanarySpec {
     /// The mesh; `istio`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +45,7 @@ pub struct CanarySpec {
     pub route_ref: Option<TargetRef>,
     /// An upstream; without meaning on Istio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upstream_ref: Option<TargetRef>,
+    pub upstream_ref: Option<UpstreamRef>,
     /// Seconds that the workload may take to become ready; 600.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_deadline_seconds: Option<i64>,
@@ -58,6 +61,9 @@ pub struct CanarySpec {
     /// How the workload is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
+    /// Who takes part in the release beside the workload's own namespace and its gateways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callers: Option<Callers>,
     /// How the release goes on, and when it goes back.
     pub analysis: Analysis,
 }
@@ -74,6 +80,23 @@ pub struct TargetRef {
     pub kind: String,
     /// Its name.
     pub name: String,
+}
+
+/// An object in any namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamRef {
+    /// Its API version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub api_version: String,
+    /// Its kind.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace; the Canary's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// The target's autoscaler.
@@ -99,11 +122,14 @@ pub struct AutoscalerRef {
 /// Bounds of an autoscaler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::scaler_replicas()))]
 pub struct ScalerReplicas {
     /// At least; 1 or more.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_replicas: Option<i32>,
     /// At most; 1 or more.
+    #[schemars(range(min = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_replicas: Option<i32>,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serin_rollout::{Check, CheckSource};
 
+use super::Source;
 use super::hooks::web_address;
 use super::numbers::positive_duration;
 use super::render::{Fault, render};
@@ -15,18 +16,18 @@ use crate::{Canary, Group, MetricTemplate, Problems, ProviderKind, keys};
 const INTERVAL: &str = "1m";
 
 /// All checks: built-in and inline ones first, then those of templates, each in their order, as Flagger asks them.
-pub(super) fn checks(
+pub(super) fn checks<'a>(
     canary: &Canary,
-    templates: &[MetricTemplate],
+    templates: &'a [MetricTemplate],
     problems: &mut Problems,
-) -> Vec<Check> {
+) -> Vec<(Check, Source<'a>)> {
     let metrics = Field::root("spec.analysis.metrics");
     let (mut own, mut shared) = (Vec::new(), Vec::new());
     for (index, metric) in canary.spec.analysis.metrics.iter().enumerate() {
         let asked = Asked { canary, metric, field: metrics.nth(index) };
         asked.sources(problems);
-        own.extend(asked.built_in(problems));
-        own.extend(asked.inline(problems));
+        own.extend(asked.built_in(problems).map(|check| (check, Source::Counts)));
+        own.extend(asked.inline(problems).map(|check| (check, Source::Inline)));
         shared.extend(asked.templated(templates, problems));
     }
     own.append(&mut shared);
@@ -86,11 +87,15 @@ impl Asked<'_> {
         Some(self.check(source, problems))
     }
 
-    fn templated(&self, templates: &[MetricTemplate], problems: &mut Problems) -> Option<Check> {
-        let TemplateRef { name, namespace } = self.metric.template_ref.as_ref()?;
-        let namespace = namespace.as_deref().unwrap_or(self.canary.namespace());
-        let same = |it: &&MetricTemplate| it.name() == name && it.namespace() == namespace;
-        let Some(template) = templates.iter().find(same) else {
+    fn templated<'a>(
+        &self,
+        templates: &'a [MetricTemplate],
+        problems: &mut Problems,
+    ) -> Option<(Check, Source<'a>)> {
+        let reference = self.metric.template_ref.as_ref()?;
+        let name = &reference.name;
+        let Some(template) = find_template(self.canary, reference, templates) else {
+            let namespace = reference.namespace.as_deref().unwrap_or(self.canary.namespace());
             let rule = format!("there is no MetricTemplate {name} in namespace {namespace}");
             problems.add(self.field.at("templateRef"), rule);
             return None;
@@ -100,7 +105,7 @@ impl Asked<'_> {
         let label = format!("MetricTemplate {name}");
         let query = self.rendered(&template.spec.query, &spec.at("query"), &label, problems);
         let source = CheckSource::Query { address: address?, query: query? };
-        Some(self.check(source, problems))
+        Some((self.check(source, problems), Source::Template(template)))
     }
 
     fn check(&self, source: CheckSource, problems: &mut Problems) -> Check {
@@ -202,6 +207,17 @@ impl Asked<'_> {
     }
 }
 
+/// The template that a metric of a Canary refers to; of its own group, where both have one.
+pub(crate) fn find_template<'a>(
+    canary: &Canary,
+    reference: &TemplateRef,
+    templates: &'a [MetricTemplate],
+) -> Option<&'a MetricTemplate> {
+    let namespace = reference.namespace.as_deref().unwrap_or(canary.namespace());
+    let same = |it: &&MetricTemplate| it.name() == reference.name && it.namespace() == namespace;
+    templates.iter().filter(same).max_by_key(|it| it.group == canary.group)
+}
+
 /// Where the problems of a template begin.
 pub(crate) fn template_field(name: &str) -> Field {
     Field::root(format!("MetricTemplate {name}: "))
@@ -224,13 +240,8 @@ fn address(template: &MetricTemplate, field: &Field, problems: &mut Problems) ->
         problems.add(field.at("type"), rule);
         return None;
     }
-    let unsupported = [
-        ("headers", !provider.headers.is_empty()),
-        ("secretRef", provider.secret_ref.is_some()),
-        ("insecureSkipVerify", provider.insecure_skip_verify),
-    ];
-    for (name, _) in unsupported.iter().filter(|(_, used)| *used) {
-        problems.add(field.at(name), "is valid but not supported yet");
+    if provider.insecure_skip_verify {
+        problems.add(field.at("insecureSkipVerify"), "is valid but not supported yet");
     }
     let Some(address) = &provider.address else {
         problems.add(field.at("address"), "is missing");

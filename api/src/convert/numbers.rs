@@ -16,7 +16,7 @@ pub(super) fn duration(
 }
 
 /// As [`duration`], not zero.
-pub(super) fn positive_duration(
+pub(crate) fn positive_duration(
     text: Option<&str>,
     field: &Field,
     problems: &mut Problems,
@@ -41,7 +41,7 @@ pub(super) fn milliseconds(text: &str, field: &Field, problems: &mut Problems) -
 }
 
 /// A whole number within bounds.
-pub(super) fn whole<T: TryFrom<i64>>(
+pub(crate) fn whole<T: TryFrom<i64>>(
     number: i64,
     range: RangeInclusive<i64>,
     field: &Field,

@@ -48,7 +48,7 @@ fn name(name: &str, field: &Field, problems: &mut Problems) {
 }
 
 /// RFC 1123 label.
-fn label(name: &str, field: &Field, problems: &mut Problems) {
+pub(crate) fn label(name: &str, field: &Field, problems: &mut Problems) {
     if name.len() > LABEL_BYTES_MAX || !is_label(name) {
         let rule = "must consist of at most 63 lower-case letters, digits and -, and begin and \
                     end with a letter or digit";

@@ -7,6 +7,7 @@
     reason = "each test file uses its part, and a test may panic"
 )]
 
+use serde_json::Value;
 use serin_api::{Objects, Problems, read};
 use serin_rollout::Plan;
 
@@ -50,14 +51,52 @@ pub(crate) fn planned(text: &str) -> Result<Plan, Problems> {
 }
 
 /// Compares with a golden file; `UPDATE_GOLDEN=1` writes it.
+#[track_caller]
 pub(crate) fn golden(name: &str, actual: &str) {
-    let path = format!("{}/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    golden_at(&format!("golden/{name}"), actual);
+}
+
+/// As [`golden`], anywhere below this crate's directory or beside it.
+#[track_caller]
+pub(crate) fn golden_at(path: &str, actual: &str) {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, actual).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         expected == actual,
-        "{path} is stale; UPDATE_GOLDEN=1 writes it. Now it would be:\n{actual}"
+        "{path} is stale; UPDATE_GOLDEN=1 cargo test -p serin-api writes it. Now it would be:\n{actual}"
     );
+}
+
+/// Everything that was given is there; what is more are fields that are always written.
+#[track_caller]
+pub(crate) fn assert_kept(written: &Value, given: &Value) {
+    match (written, given) {
+        (Value::Object(written), Value::Object(given)) => {
+            for (name, value) in given {
+                match written.get(name) {
+                    Some(written) => assert_kept(written, value),
+                    // Defaults are left out.
+                    None => assert!(
+                        matches!(value, Value::Bool(false))
+                            || value == ""
+                            || *value == serde_json::json!({})
+                            || *value == serde_json::json!([]),
+                        "{name}: {value} is lost"
+                    ),
+                }
+            }
+        }
+        (Value::Array(written), Value::Array(given)) => {
+            assert_eq!(written.len(), given.len());
+            written.iter().zip(given).for_each(|(written, given)| assert_kept(written, given));
+        }
+        // One number, be it written 99 or 99.0.
+        (Value::Number(written), Value::Number(given)) if !given.is_i64() || !written.is_i64() => {
+            assert_eq!(written.as_f64(), given.as_f64());
+        }
+        _ => assert_eq!(written, given),
+    }
 }

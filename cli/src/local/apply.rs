@@ -106,6 +106,7 @@ mod tests {
 
     fn desired(canary_route: bool, primary_revision: &str) -> Desired {
         Desired {
+            initialized: true,
             rollout: None,
             canary_route,
             default: Track::Primary,

@@ -9,8 +9,8 @@ pub(crate) const SHOP: &str = include_str!("../../tests/shop.yaml");
 
 /// The plan of the Canary in a text.
 pub(crate) fn plan(text: &str) -> Result<Plan, Problems> {
-    let objects = read_and(text, |canary, _| local_problems(canary))?;
-    let mut problems = local_problems(&objects.canary);
+    let objects = read_and(text, local_problems)?;
+    let mut problems = local_problems(&objects.canary, &objects.templates);
     match objects.plan() {
         Ok(plan) => objects.located(problems).or(plan),
         Err(more) => {

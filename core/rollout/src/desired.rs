@@ -7,6 +7,8 @@ use crate::{Phase, Plan, Run, Stage, Status};
 /// What the world should look like. Applying it twice changes nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
+    /// Primary has been ready: traffic may be led to it.
+    pub initialized: bool,
     /// The filter's entry; at weight 0 until that is acknowledged, then gone.
     pub rollout: Option<Rollout>,
     /// The canary's route exists.
@@ -26,6 +28,7 @@ pub fn desired(plan: &Plan, status: &Status) -> Desired {
     let live = matches!(stage, Stage::Preparing | Stage::Analysing);
     let failover = stage == Stage::Failover;
     Desired {
+        initialized: status.phase != Phase::Initializing,
         rollout: run.filter(|_| stage != Stage::Settled).map(|run| entry(plan, run)),
         canary_route: live || failover,
         default: if failover { Track::Canary } else { Track::Primary },
@@ -85,7 +88,7 @@ mod tests {
     fn without_a_run_nothing_is_steered() {
         let idle = desired(&crate::fixture::plan(), &Status::default());
         assert!(idle.rollout.is_none() && !idle.canary_route && idle.primary_revision.is_none());
-        assert!(idle.canary_runs, "the target serves until primary is there");
+        assert!(idle.canary_runs && !idle.initialized, "the target serves until primary is there");
     }
 
     #[test]
@@ -95,7 +98,7 @@ mod tests {
         let entry = live.rollout.unwrap();
         assert_eq!((entry.weight, entry.generation), (ten, 3));
         assert_eq!(entry.name, "app");
-        assert!(live.canary_route && live.canary_runs);
+        assert!(live.initialized && live.canary_route && live.canary_runs);
         assert_eq!(live.primary_revision.as_deref(), Some("v1"));
         assert_eq!(live.default, Track::Primary);
     }

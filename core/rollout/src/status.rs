@@ -79,7 +79,7 @@ pub struct Run {
     pub weight: Weight,
     /// Rises with every change of the filter's entry.
     pub generation: u64,
-    /// Fingerprint of the plan's routing in the entry: when a Canary is edited, the generation rises.
+    /// Fingerprint of the plan's routing in the entry, in 53 bits: when a Canary is edited, the generation rises.
     pub routing: u64,
     /// Index into the schedule; its length when all steps are done.
     pub step: usize,

@@ -1,5 +1,6 @@
-//! Test parts for pods, and for tests on loopback: `faulty`, an app whose faults are ordered, and `load`, a generator
-//! of bounded load that counts what became of it. Neither is part of the product.
+//! Test parts for pods, and for tests on loopback: `faulty`, an app whose faults are ordered, `load`, a generator of
+//! bounded load that counts what became of it, and `receiver`, which keeps the filters' reports. None is part of the
+//! product.
 //!
 //! They know each other by a few headers ([`headers`]): an answer says which version and pod made it, and whether its
 //! failure was made on purpose, so that a client tells an app's failures from those of the proxies between.
@@ -8,6 +9,7 @@ pub mod faulty;
 pub mod headers;
 pub mod load;
 pub mod quantity;
+pub mod receiver;
 pub mod server;
 pub mod signals;
 

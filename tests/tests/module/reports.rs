@@ -171,6 +171,37 @@ fn an_unknown_cluster_is_no_harm() {
 }
 
 #[test]
+fn people_are_told_once_of_a_cluster_that_stays_unknown() {
+    let told = |thread: &Thread| {
+        let lines = &thread.vm.world().logged;
+        lines
+            .iter()
+            .filter(|line| line.contains("no report can be sent"))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let unknown = |thread: &mut Thread, ticks| {
+        thread.vm.world_mut().cluster_known = false;
+        (0..ticks).for_each(|_| thread.tick());
+        thread.vm.world_mut().cluster_known = true;
+    };
+    let mut thread = Thread::with(&table(vec![rollout(100)]));
+    unknown(&mut thread, 2);
+    assert_eq!(told(&thread), [""; 0], "it may only be late");
+    thread.tick();
+    unknown(&mut thread, 50);
+    // Neither ticks nor tables repeat it.
+    thread.load(&table(vec![Rollout { generation: 2, ..rollout(20) }]));
+    unknown(&mut thread, 50);
+    let lines = told(&thread);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("receiver") && lines[0].contains("Sidecar"), "{lines:?}");
+    thread.tick();
+    unknown(&mut thread, 3);
+    assert_eq!(told(&thread).len(), 2, "it was known in between");
+}
+
+#[test]
 fn an_idle_filter_that_nobody_answers_asks_ever_more_rarely() {
     let mut thread = Thread::with(&table(Vec::new()));
     let mut periods = Vec::new();

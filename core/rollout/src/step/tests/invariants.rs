@@ -34,6 +34,7 @@ pub(super) fn check(taken: &Taken<'_>) {
         "one weight, one generation"
     );
     assert!(new.failed_checks >= old.failed_checks, "failures add up");
+    assert!(new.routing < 1 << 53, "a store may keep numbers as doubles");
     let aborted = seen.intent == Some(Intent::Abort);
     let live = matches!(before.phase, Phase::Progressing | Phase::WaitingPromotion);
     if aborted && live {

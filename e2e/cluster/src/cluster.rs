@@ -1,0 +1,162 @@
+//! A cluster of a name: up, down, and what a person asks in between.
+
+mod down;
+mod status;
+mod up;
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::{access::Access, forward::TARGETS, lock, place::Place, programs, say, store};
+
+/// How much of a cluster is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// A node that runs pods.
+    Node,
+    /// Also what lives in pods: DNS, metrics, Istio, the registry, Prometheus.
+    Mesh,
+}
+
+/// A cluster, running or not.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    place: Place,
+}
+
+/// What a running cluster remembers of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct State {
+    /// The host's ports, in the order of [`TARGETS`].
+    ports: [u16; TARGETS.len()],
+    /// The namespace's identity: another one of the same name is not ours.
+    namespace: u64,
+    /// containerd's root directory, which the cache's place decided when the cluster was made.
+    store: PathBuf,
+}
+
+impl Cluster {
+    /// The cluster of that name.
+    pub fn named(name: &str) -> Result<Self> {
+        Ok(Self { place: Place::new(name)? })
+    }
+
+    /// Starts what does not run and waits until all is ready. `program` is this program, for the part of it that
+    /// forwards ports.
+    pub fn up(&self, extent: Extent, program: &std::path::Path) -> Result<()> {
+        require_root()?;
+        let _lock = self.lock()?;
+        up::up(self, extent, program)
+    }
+
+    /// Leaves nothing of it.
+    pub fn down(&self) -> Result<()> {
+        require_root()?;
+        let lock = self.lock()?;
+        say::part("down", || down::down(self))?;
+        drop(lock);
+        let _ = fs::remove_file(self.lock_path());
+        Ok(())
+    }
+
+    /// A table of the parts.
+    pub fn status(&self) -> Result<String> {
+        // Whoever may not enter the namespace would see nothing ready.
+        require_root()?;
+        status::table(self)
+    }
+
+    /// Lines for a shell.
+    pub fn env(&self) -> Result<String> {
+        status::env(self)
+    }
+
+    /// kubectl for it.
+    pub fn access(&self) -> Result<Access> {
+        self.state()?;
+        Ok(Access { kubectl: programs::node()?.kubectl, kubeconfig: self.place.kubeconfig() })
+    }
+
+    /// The host's address of a forwarded port: `api`, `gateway`, `registry` or `prometheus`.
+    pub fn address(&self, target: &str) -> Result<SocketAddr> {
+        let index = TARGETS
+            .iter()
+            .position(|(name, _)| *name == target)
+            .with_context(|| format!("nothing named {target} is forwarded"))?;
+        Ok(SocketAddr::from(([127, 0, 0, 1], self.state()?.ports[index])))
+    }
+
+    /// Gives an image to the node: an OCI archive, as a file.
+    pub fn load(&self, archive: &std::path::Path) -> Result<()> {
+        require_root()?;
+        self.state()?;
+        say::part(&format!("loading {}", archive.display()), || {
+            store::import(&programs::node()?, &self.place.socket(), archive)
+        })
+    }
+
+    /// Where the log of a part is.
+    pub fn log(&self, part: &str) -> Result<PathBuf> {
+        let path = self.place.log(part);
+        ensure!(path.is_file(), "there is no log of {part}; there are: {}", self.logs().join(", "));
+        Ok(path)
+    }
+
+    fn logs(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.place.run().join("logs")).into_iter().flatten().flatten();
+        let name = |entry: fs::DirEntry| {
+            entry.file_name().to_str()?.strip_suffix(".log").map(str::to_owned)
+        };
+        let mut names: Vec<String> = entries.filter_map(name).collect();
+        names.sort();
+        names
+    }
+
+    fn state(&self) -> Result<State> {
+        let name = self.place.name();
+        let text = fs::read_to_string(self.state_path()).with_context(|| {
+            format!("no cluster {name:?} runs here; start it by `cargo xtask cluster up`")
+        })?;
+        serde_json::from_str(&text).with_context(|| {
+            format!("{} is broken; begin anew after `down`", self.state_path().display())
+        })
+    }
+
+    fn remember(&self, state: &State) -> Result<()> {
+        // Written beside and renamed, so that nobody ever reads half of it.
+        let partial = self.state_path().with_extension("partial");
+        fs::write(&partial, serde_json::to_string_pretty(state)?)?;
+        fs::rename(&partial, self.state_path())?;
+        Ok(())
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.place.run().join("state.json")
+    }
+
+    /// One `up` or `down` of a name at a time; the second waits.
+    fn lock(&self) -> Result<File> {
+        let path = self.lock_path();
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        lock::hold(&path, &format!("another command works on cluster {:?}", self.place.name()))
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.place.run().with_extension("lock")
+    }
+}
+
+fn require_root() -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "a cluster needs root, for its network namespace, cgroups and mounts; \
+         `serin-cluster apiserver` works without"
+    );
+    Ok(())
+}

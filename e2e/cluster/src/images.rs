@@ -1,0 +1,185 @@
+//! The images of the cluster, as OCI archives made here: no daemon, no registry and no base image.
+//!
+//! An archive holds the images that belong together, each blob once. Every reference is local: pods name it with
+//! `imagePullPolicy: IfNotPresent`, and nothing is ever pulled.
+
+mod archive;
+mod layer;
+mod libraries;
+mod root;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    cache,
+    programs::{self, ISTIO},
+    say,
+};
+use archive::{Config, Recipe};
+use layer::{Item, Layer};
+
+/// An archive, and what the images in it are called.
+#[derive(Debug, Clone)]
+pub struct Image {
+    pub references: Vec<String>,
+    /// Its name changes when what is in it does.
+    pub archive: PathBuf,
+}
+
+/// The registry part of the names that are ours alone.
+pub const HUB: &str = "rig.serin.dev";
+/// What containerd starts in every pod.
+pub const PAUSE: &str = "rig.serin.dev/pause:1";
+
+/// The tags of Flagger's documentation (its tutorials and the gitops-istio recipe); each says it is that version.
+const PODINFO_TAGS: [&str; 6] = ["6.0.0", "6.0.1", "6.0.2", "6.0.3", "6.1.0", "6.1.1"];
+const PODINFO_NAMES: [&str; 2] = ["ghcr.io/stefanprodan/podinfo", "docker.io/stefanprodan/podinfo"];
+
+/// The workspace's own test apps.
+const APPS: [&str; 3] = ["faulty", "load", "receiver"];
+
+/// Every image that the cluster starts with.
+pub fn all() -> Result<Vec<Image>> {
+    Ok(vec![services()?, mesh()?, podinfo()?])
+}
+
+/// The workspace's test apps, built first if they have changed. They change more often than the rest, so a cluster
+/// gets them when it runs.
+pub fn apps() -> Result<Vec<Image>> {
+    let target = say::part("building the test apps", || {
+        let build = ["build", "--quiet", "--package", "serin-e2e-apps", "--bins"];
+        cargo(&build).map(|_| target())
+    })?;
+    APPS.iter().map(|name| of_binary(name, &target.join("debug").join(name))).collect()
+}
+
+/// A program of this machine with the libraries that it is linked to, and nothing else: `HUB/NAME:1`.
+pub fn of_binary(name: &str, binary: &Path) -> Result<Image> {
+    let mut items = vec![Item::program(binary, &format!("usr/local/bin/{name}"))];
+    items.extend(libraries::of(binary)?);
+    let config = Config::run(&format!("/usr/local/bin/{name}"));
+    let reference = own(name);
+    archive::write(name, &[Recipe::new(&[reference], vec![Layer::new(name, items)?], config)])
+}
+
+/// What is not the mesh: one static program each, the registry aside, which Debian links to its C library.
+fn services() -> Result<Image> {
+    let programs = programs::services()?;
+    let alone = |name: &str, binary: &Path| -> Result<Recipe> {
+        let path = format!("/{name}");
+        let mut items = vec![Item::program(binary, name)];
+        items.extend(libraries::of(binary)?);
+        Ok(Recipe::new(&[own(name)], vec![Layer::new(name, items)?], Config::run(&path)))
+    };
+    archive::write(
+        "services",
+        &[
+            alone("pause", &programs.pause)?,
+            alone("coredns", &programs.coredns)?,
+            alone("metrics-server", &programs.metrics_server)?,
+            alone("prometheus", &programs.prometheus)?,
+            alone("registry", &programs.registry)?,
+        ],
+    )
+}
+
+/// istiod and the sidecar, on one root file system.
+fn mesh() -> Result<Image> {
+    let programs = programs::mesh()?;
+    let proxy = Layer::new(
+        "proxyv2",
+        vec![
+            Item::program(&envoy()?, "usr/local/bin/envoy"),
+            Item::program(&programs.pilot_agent, "usr/local/bin/pilot-agent"),
+            Item::file(&programs.bootstrap, "var/lib/istio/envoy/envoy_bootstrap_tmpl.json"),
+        ],
+    )?;
+    let binary = "usr/local/bin/pilot-discovery";
+    let pilot = Layer::new("pilot", vec![Item::program(&programs.pilot_discovery, binary)])?;
+    let root = root::layer()?;
+    let run_pilot = Config::run("/usr/local/bin/pilot-discovery").user("1337:1337");
+    archive::write(
+        "mesh",
+        &[
+            Recipe::new(
+                &[format!("{HUB}/proxyv2:{ISTIO}")],
+                vec![root.clone(), proxy],
+                Config::run("/usr/local/bin/pilot-agent"),
+            ),
+            Recipe::new(&[format!("{HUB}/pilot:{ISTIO}")], vec![root, pilot], run_pilot),
+        ],
+    )
+}
+
+/// podinfo as its own image has it: `./podinfo` in /home/app, `podcli` for probes, and curl.
+fn podinfo() -> Result<Image> {
+    let programs = programs::services()?;
+    let root = root::layer()?;
+    let shared = Layer::new(
+        "podinfo-shared",
+        vec![
+            Item::program(&programs.podcli, "usr/local/bin/podcli"),
+            Item::Tree { from: programs.podinfo_ui, to: "home/app/ui".into() },
+        ],
+    )?;
+    let recipe = |tag: &&str| -> Result<Recipe> {
+        let binary = programs::podinfo(tag)?;
+        let layer = Layer::new("podinfo", vec![Item::program(&binary, "home/app/podinfo")])?;
+        let references = PODINFO_NAMES.map(|name| format!("{name}:{tag}"));
+        let config = Config::run("./podinfo").user("100:101").directory("/home/app");
+        Ok(Recipe::new(&references, vec![root.clone(), shared.clone(), layer], config))
+    };
+    let recipes = PODINFO_TAGS.iter().map(recipe).collect::<Result<Vec<_>>>()?;
+    archive::write("podinfo", &recipes)
+}
+
+fn own(name: &str) -> String {
+    format!("{HUB}/{name}:1")
+}
+
+/// The sidecar's Envoy: the one that every other test runs on.
+fn envoy() -> Result<PathBuf> {
+    if let Some(named) = env::var_os("SERIN_ENVOY") {
+        return Ok(named.into());
+    }
+    say::part("finding Envoy", || cargo(&["xtask", "envoy"]).map(PathBuf::from))
+}
+
+/// Runs cargo in the workspace and returns what it printed.
+fn cargo(arguments: &[&str]) -> Result<String> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(workspace());
+    let output = command.output().context("cargo could not be started")?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("`cargo {}` ended with {}: {}", arguments.join(" "), output.status, error.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Where cargo builds, as it decides itself.
+fn target() -> PathBuf {
+    workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// What tells a file from another one: the name of a cache's entry, and what is in a file of this machine, wherever it
+/// is and whenever it was made.
+fn stamp(path: &Path) -> Result<String> {
+    if let Ok(entry) = path.strip_prefix(cache::dir()?) {
+        return Ok(entry.display().to_string());
+    }
+    let (digest, _) =
+        archive::measure(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(digest)
+}

@@ -1,0 +1,136 @@
+//! Everything that belongs to a cluster of a name, found without trusting its records: they may be gone, and what they
+//! name may have been killed with children left behind.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::mount::{UnmountFlags, unmount};
+
+use crate::{
+    cgroup, netns,
+    place::{MARK, Place},
+    process::{self, Process},
+};
+
+const DYING_WITHIN: Duration = Duration::from_secs(20);
+
+/// Kills every process of the cluster, the pods' too, and those that are born meanwhile.
+pub(crate) fn kill_all(place: &Place) -> Result<()> {
+    let deadline = Instant::now() + DYING_WITHIN;
+    loop {
+        let alive = processes(place);
+        if alive.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let pids: Vec<String> = alive.iter().map(|it| it.pid.to_string()).collect();
+            bail!("these processes do not die: {}", pids.join(" "));
+        }
+        alive.into_iter().for_each(Process::kill);
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// By the records, by the mark in their environment, by their network and by their cgroup; never this process or one
+/// that it came from, such as a shell that entered the namespace.
+pub(crate) fn processes(place: &Place) -> Vec<Process> {
+    let mark = format!("{MARK}={}", place.name());
+    let network = netns::identity(place);
+    let spared = ancestry();
+    let mut found: BTreeMap<i32, Process> = BTreeMap::new();
+    let ours =
+        |it: &Process| marked(it.pid, &mark) || network.is_some_and(|id| lives_in(it.pid, id));
+    let all = process::everybody().into_iter().filter(ours);
+    for process in all.chain(process::all_recorded(place)).chain(cgroup::processes(place)) {
+        if !spared.contains(&process.pid) {
+            found.insert(process.pid, process);
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Unmounts everything below these directories, the innermost first.
+pub(crate) fn unmount_below(directories: &[PathBuf]) -> Result<()> {
+    let mounts = mounts_below(directories);
+    for mount in mounts.iter().rev() {
+        unmount(mount, UnmountFlags::DETACH)
+            .with_context(|| format!("{} cannot be unmounted", mount.display()))?;
+    }
+    Ok(())
+}
+
+/// What is mounted below these directories, in the order of mounting.
+pub(crate) fn mounts_below(directories: &[PathBuf]) -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = text.lines().filter_map(|line| Some(unescape(line.split(' ').nth(4)?)));
+    points.filter(|point| directories.iter().any(|it| point.starts_with(it))).collect()
+}
+
+/// Removes the few files that programs keep where no setting moves them.
+pub(crate) fn remove_strays(place: &Place) {
+    for socket in shim_sockets(place) {
+        let _ = fs::remove_file(socket);
+    }
+    let prefix = format!("{}-", place.long_name());
+    for entry in entries("/var/lib/cni/results") {
+        // NETWORK-CONTAINER-INTERFACE; another cluster's name may begin like ours.
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let container = name.strip_prefix(&prefix).and_then(|rest| rest.split('-').next());
+        if container.is_some_and(|it| it.len() == 64) {
+            let _ = fs::remove_file(entry);
+        }
+    }
+    for link in entries("/var/log/containers") {
+        if fs::read_link(&link).is_ok_and(|target| target.starts_with(place.run())) {
+            let _ = fs::remove_file(link);
+        }
+    }
+}
+
+/// Each pod's bundle names the socket of its shim.
+fn shim_sockets(place: &Place) -> Vec<PathBuf> {
+    let tasks = place.run().join("containerd/state/io.containerd.runtime.v2.task/k8s.io");
+    let address = |task: PathBuf| {
+        let text = fs::read_to_string(task.join("address")).ok()?;
+        Some(PathBuf::from(text.trim().strip_prefix("unix://")?))
+    };
+    entries(tasks).into_iter().filter_map(address).collect()
+}
+
+fn entries(directory: impl AsRef<Path>) -> Vec<PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn marked(pid: i32, mark: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|all| all.split(|byte| *byte == 0).any(|it| it == mark.as_bytes()))
+}
+
+fn lives_in(pid: i32, network: u64) -> bool {
+    fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|found| found.ino() == network)
+}
+
+fn ancestry() -> Vec<i32> {
+    let mut line = vec![i32::try_from(std::process::id()).unwrap_or_default()];
+    while let Some(parent) = line.last().and_then(|pid| parent_of(*pid)).filter(|pid| *pid > 0) {
+        line.push(parent);
+    }
+    line
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
+/// The kernel writes a space in a path as `\040`.
+fn unescape(path: &str) -> PathBuf {
+    PathBuf::from(path.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+}

@@ -1,0 +1,199 @@
+//! containerd's root directory, with all images unpacked: made once for a set of images, kept in the cache, and given
+//! to each cluster as a copy of hard links, which takes a second where an import takes half a minute.
+//!
+//! Unpacked files are only ever the lower layers of containers and blobs are never written again, so sharing them is
+//! safe; the databases are copied.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::{
+    cache, http,
+    images::Image,
+    node::{containerd_config, search_path},
+    place::Place,
+    process,
+    programs::Node,
+    say,
+};
+
+/// The archives that were imported into a root directory, whose names change with what is in them.
+const LIST: &str = "serin-archives";
+
+/// The root directory of that cluster's containerd: there already, or a copy of the kept one.
+pub(crate) fn prepare(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
+    let root = root(place)?;
+    if root.exists() {
+        return Ok(root);
+    }
+    let kept = kept(programs, images)?;
+    say::part("copying containerd's images", || copy(&kept, &root))?;
+    Ok(root)
+}
+
+/// Imports what a containerd that was started earlier does not have yet.
+pub(crate) fn catch_up(
+    programs: &Node,
+    place: &Place,
+    root: &Path,
+    images: &[Image],
+) -> Result<()> {
+    let list = root.join(LIST);
+    let had = fs::read_to_string(&list).unwrap_or_default();
+    let has = |image: &&Image| had.lines().any(|line| image.archive == Path::new(line));
+    let new: Vec<&Image> = images.iter().filter(|image| !has(image)).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    say::part(&format!("importing {} new archives of images", new.len()), || {
+        new.iter().try_for_each(|image| import(programs, &place.socket(), &image.archive))
+    })?;
+    // The list may be a hard link into the kept directory, so it is replaced, never written.
+    let partial = list.with_extension("partial");
+    fs::write(&partial, lines(images))?;
+    fs::rename(&partial, &list)?;
+    Ok(())
+}
+
+/// Where it is, by the cache that this command was told to use.
+pub(crate) fn root(place: &Place) -> Result<PathBuf> {
+    Ok(cache::dir()?.join("containerd").join(place.name()))
+}
+
+/// Imports an archive into the containerd behind that socket.
+pub(crate) fn import(programs: &Node, socket: &Path, archive: &Path) -> Result<()> {
+    let mut command = Command::new(&programs.ctr);
+    command.arg("--address").arg(socket).args(["--namespace", "k8s.io", "images", "import"]);
+    let output = command.arg(archive).output().context("ctr could not be started")?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("{} is not imported: {}", archive.display(), error.trim());
+    }
+    Ok(())
+}
+
+fn kept(programs: &Node, images: &[Image]) -> Result<PathBuf> {
+    let archives: Vec<String> =
+        images.iter().map(|image| image.archive.display().to_string()).collect();
+    // The list's name stands for what else is in the directory.
+    let inputs: Vec<&str> = [LIST].into_iter().chain(archives.iter().map(String::as_str)).collect();
+    cache::entry("containerd-images", &inputs, |root| {
+        let title = format!("importing {} archives of images", images.len());
+        say::part(&title, || import_all(programs, root, images))
+    })
+}
+
+/// A containerd for the time of the import, which nobody else talks to.
+fn import_all(programs: &Node, root: &Path, images: &[Image]) -> Result<()> {
+    let directory = tempfile::Builder::new().prefix("serin-containerd-").tempdir()?;
+    let containerd = Importer::start(programs, root, directory.path())?;
+    let one = |image: &Image| import(programs, &containerd.socket, &image.archive);
+    let imported: Vec<Result<()>> = thread::scope(|scope| {
+        let all: Vec<_> = images.iter().map(|image| scope.spawn(move || one(image))).collect();
+        all.into_iter()
+            .map(|it| it.join().unwrap_or_else(|_| Err(anyhow!("an import panicked"))))
+            .collect()
+    });
+    imported.into_iter().collect::<Result<()>>()?;
+    fs::write(root.join(LIST), lines(images))?;
+    Ok(())
+}
+
+fn lines(images: &[Image]) -> String {
+    let paths: Vec<String> =
+        images.iter().map(|image| image.archive.display().to_string()).collect();
+    paths.join("\n")
+}
+
+struct Importer {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Importer {
+    fn start(programs: &Node, root: &Path, directory: &Path) -> Result<Self> {
+        let config = directory.join("config.toml");
+        let text = containerd_config(root, directory).replace(
+            "disabled_plugins = [",
+            "disabled_plugins = [\n  \"io.containerd.grpc.v1.cri\",",
+        );
+        fs::write(&config, text)?;
+        let log = directory.join("log");
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&programs.containerd)
+            .arg("--config")
+            .arg(config)
+            .env("PATH", search_path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log)?)
+            .spawn()
+            .context("containerd could not be started")?;
+        let socket = directory.join("containerd.sock");
+        let answers = || {
+            let mut ctr = Command::new(&programs.ctr);
+            ctr.arg("--address").arg(&socket).args(["--timeout", "2s", "version"]);
+            ctr.stdout(Stdio::null()).stderr(Stdio::null());
+            socket.exists() && ctr.status().is_ok_and(|status| status.success())
+        };
+        http::eventually("containerd to answer", Duration::from_secs(30), answers, || match child
+            .try_wait()?
+        {
+            Some(status) => bail!("containerd ended with {status}; {}", process::tail(&log)),
+            None => Ok(()),
+        })?;
+        Ok(Self { child, socket })
+    }
+}
+
+impl Drop for Importer {
+    /// The databases are to be closed before anybody copies them, so it is asked to end.
+    fn drop(&mut self) {
+        use rustix::process::{Pid, Signal, kill_process};
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn copy(kept: &Path, root: &Path) -> Result<()> {
+    let partial = root.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    fs::create_dir_all(root.parent().context("a root directory has a parent")?)?;
+    let output = Command::new("cp")
+        .args(["--archive", "--link", "--no-target-directory"])
+        .args([kept, &partial])
+        .output()
+        .context("cp could not be started")?;
+    if !output.status.success() {
+        bail!("{} cannot be copied: {}", kept.display(), String::from_utf8_lossy(&output.stderr));
+    }
+    unlink_databases(&partial)?;
+    fs::rename(&partial, root).with_context(|| format!("{} cannot be made", root.display()))
+}
+
+/// The databases are two levels deep: `PLUGIN/NAME.db`. Images' own files are deeper.
+fn unlink_databases(root: &Path) -> Result<()> {
+    for plugin in fs::read_dir(root)?.flatten() {
+        for entry in fs::read_dir(plugin.path()).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == "db") {
+                let own = path.with_extension("own");
+                fs::copy(&path, &own)?;
+                fs::rename(&own, &path)?;
+            }
+        }
+    }
+    Ok(())
+}

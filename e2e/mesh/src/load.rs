@@ -1,0 +1,139 @@
+//! Load: from a pod inside the mesh, ordered through a forwarded port, or from this process at the gateway. The same
+//! code sends and counts at both places.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, body::Bytes, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use serin_e2e_apps::load::{Options, Outcome, Progress, run};
+use tokio::{net::TcpStream, task::JoinHandle};
+
+use crate::{forward::Forward, mesh::Mesh};
+
+/// The load generator's port.
+const PORT: u16 = 8090;
+
+/// Requests at once: as many as keep a small machine busy. Those whose time comes when as many are under way are not
+/// sent, so that a machine that is too slow for a rate sends fewer, and fails none.
+const CONCURRENCY: u32 = 32;
+
+/// What the tests order, in `load`'s own words.
+#[derive(Clone, Debug)]
+pub struct Order(Value);
+
+/// A load generator in the mesh.
+pub struct Load {
+    address: SocketAddr,
+    _forward: Forward,
+}
+
+/// A load under way.
+pub struct Running {
+    outcome: JoinHandle<Result<Outcome>>,
+    address: SocketAddr,
+}
+
+impl Order {
+    /// So many requests a second to a URL, for so many seconds.
+    pub fn of(url: &str, rps: u32, seconds: u32) -> Self {
+        Self(json!({
+            "url": url,
+            "rps": rps,
+            "for": format!("{seconds}s"),
+            "concurrency": CONCURRENCY,
+        }))
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let line = json!(format!("{name}: {value}"));
+        match self.0["header"].as_array_mut() {
+            Some(headers) => headers.push(line),
+            None => self.0["header"] = json!([line]),
+        }
+        self
+    }
+
+    /// With another host than the URL's.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.0["host"] = json!(host);
+        self
+    }
+
+    /// Sends it from this process.
+    pub async fn run_here(&self) -> Result<Outcome> {
+        let options: Options = serde_json::from_value(self.0.clone())?;
+        let plan = options.plan().map_err(|error| anyhow!(error))?;
+        Ok(run(&plan, &Progress::default(), std::future::pending()).await)
+    }
+}
+
+impl Load {
+    /// The generator of a namespace.
+    pub async fn of(mesh: &Mesh, namespace: &str) -> Result<Self> {
+        let pod = mesh.pod(namespace, "app=load").await?;
+        let forward = Forward::start(&mesh.client, namespace, &pod, PORT).await?;
+        Ok(Self { address: forward.address(), _forward: forward })
+    }
+
+    /// Sends a load and waits for its end.
+    pub async fn run(&self, order: &Order) -> Result<Outcome> {
+        send(self.address, order).await
+    }
+
+    /// Begins a load.
+    pub fn begin(&self, order: Order) -> Running {
+        let address = self.address;
+        let outcome = tokio::spawn(async move { send(address, &order).await });
+        Running { outcome, address }
+    }
+}
+
+impl Running {
+    /// Ends it, and all others of this generator.
+    pub async fn stop(self) -> Result<Outcome> {
+        exchange(self.address, "/stop", &json!({})).await?;
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    pub async fn ended(self) -> Result<Outcome> {
+        self.outcome.await.context("the load was lost")?
+    }
+}
+
+/// Answers of a version. An error if any request was not answered by the app with success.
+pub fn by(outcome: &Outcome, version: &str) -> Result<u64> {
+    faultless(outcome)?;
+    Ok(outcome.versions.get(version).copied().unwrap_or(0))
+}
+
+/// An error unless every request that was sent was answered with success.
+pub fn faultless(outcome: &Outcome) -> Result<()> {
+    let answered = outcome.status.get(&200).copied().unwrap_or(0);
+    let all = answered == outcome.sent && answered > 0;
+    ensure!(all, "not every request was answered with success: {outcome:#?}");
+    Ok(())
+}
+
+async fn send(address: SocketAddr, order: &Order) -> Result<Outcome> {
+    let answer = exchange(address, "/run", &order.0).await?;
+    serde_json::from_slice(&answer)
+        .with_context(|| format!("not an outcome: {}", String::from_utf8_lossy(&answer)))
+}
+
+/// One request on a connection of its own, however long its answer takes.
+async fn exchange(address: SocketAddr, path: &str, body: &Value) -> Result<Bytes> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::builder().method(Method::POST).uri(path).header(HOST, "load");
+    let request = request.body(Full::new(Bytes::from(body.to_string())))?;
+    let answer = sender.send_request(request).await.context("the load generator hung up")?;
+    Ok(answer.into_body().collect().await?.to_bytes())
+}
