@@ -1,12 +1,11 @@
 //! The command `serin local`: a file and addresses in, an exit code out.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::net::lookup_host;
-
-use super::{Ending, Engine, Kept, Outcome, Release, Setup, StateError, StateFile, World, intents};
+use super::{
+    Ending, Engine, Kept, Outcome, Release, Setup, StateError, StateFile, World, addresses, intents,
+};
 use crate::args::Local;
 use crate::bounded;
 use crate::clock::Clock;
@@ -100,9 +99,10 @@ async fn release(args: &Local) -> Result<(Release, String), Failure> {
         plan,
         revision: revision(&args.canary),
         primary_revision: revision(&args.primary),
-        primary: resolve(&args.primary).await?,
-        canary: resolve(&args.canary).await?,
+        primary: addresses::resolve(&args.primary).await?,
+        canary: addresses::resolve(&args.canary).await?,
     };
+    addresses::check(&release.primary, &release.canary, args.listen)?;
     Ok((release, text))
 }
 
@@ -125,22 +125,6 @@ fn claim(args: &Local, release: &Release) -> Result<(Option<Kept>, Clock), Failu
         }
         None => Ok((Some(kept), clock)),
     }
-}
-
-async fn resolve(names: &[String]) -> Result<Vec<SocketAddr>, Failure> {
-    let mut addresses = Vec::new();
-    for name in names {
-        let found = lookup_host(name.as_str()).await;
-        let found = found.map_err(|error| {
-            Failure::usage(format!("{name:?} is no HOST:PORT that can be found: {error}"))
-        })?;
-        for address in found {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-    }
-    Ok(addresses)
 }
 
 async fn start(
