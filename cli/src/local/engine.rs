@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serin_rollout::{Answer, Book, Intent, Ledger, Status, step};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::apply::Applied;
+use super::health::{Health, Vitals};
 use super::outcome::Times;
 use super::readiness::Watch;
 use super::state::Kept;
@@ -21,8 +22,6 @@ use crate::receiver::Arrival;
 
 /// All VMs report within this time of each other: one step for all of them.
 const BURST: Duration = Duration::from_millis(20);
-/// Between two looks at Envoy's health.
-const HEALTH_EVERY: Duration = Duration::from_secs(2);
 /// A step that wants to look again at once still lets others run.
 const WAKE_MIN: Duration = Duration::from_millis(5);
 /// Until a status that could not be written is tried again.
@@ -57,7 +56,7 @@ pub struct Engine<'a> {
     pub(super) started: Timestamp,
     /// Requests that had come in when the release began.
     pub(super) requests_before: Option<u64>,
-    health: Interval,
+    health: Health,
 }
 
 /// Why a release could not be carried out.
@@ -77,7 +76,7 @@ enum Event {
     Answer(Answer),
     Intent(Intent),
     Readiness,
-    Health,
+    Health(Vitals),
     Wake,
     EnvoyEnded(ProcessError),
 }
@@ -114,9 +113,8 @@ impl<'a> Engine<'a> {
         let (state, unfinished) =
             kept.map_or((None, None), |kept| (Some(kept.file), kept.unfinished));
         let status = unfinished.unwrap_or_else(|| observe::fresh(&release.primary_revision));
-        let requests_before = world.requests().await;
-        let mut health = interval(HEALTH_EVERY);
-        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let requests_before = Vitals::ask(world.envoy.admin()).await.requests;
+        let health = Health::watch(world.envoy.admin());
         Self {
             status,
             state,
@@ -188,8 +186,8 @@ impl<'a> Engine<'a> {
                 Event::Report(arrival) => self.take_reports(arrival).await,
                 Event::Answer(answer) => self.answers.push(answer),
                 Event::Intent(intent) => self.intents.push_back(intent),
-                Event::Health => {
-                    self.look_after_envoy().await;
+                Event::Health(vitals) => {
+                    self.look_after_envoy(vitals);
                     continue;
                 }
                 Event::Readiness | Event::Wake => {}
@@ -208,7 +206,7 @@ impl<'a> Engine<'a> {
             Some(intent) = intents.recv() => Event::Intent(intent),
             () = self.readiness.changed() => Event::Readiness,
             () = sleep_until(until) => Event::Wake,
-            _ = self.health.tick() => Event::Health,
+            Some(vitals) = self.health.next() => Event::Health(vitals),
         }
     }
 

@@ -124,7 +124,8 @@ impl World {
             listener: LISTENER,
             concurrency: CONCURRENCY,
         })
-        .await?;
+        .await
+        .map_err(|error| taken(setup.listen, error))?;
         Ok(Self { envoy, receiver, files, shown, clock: setup.clock, directory })
     }
 
@@ -199,7 +200,18 @@ fn check_module(module: &Path) -> Result<(), WorldError> {
     if start == WASM { Ok(()) } else { Err(WorldError::NotWasm(module.to_owned())) }
 }
 
-/// Envoy would share a port silently with whoever else asked for sharing, or fail with a page of log.
+/// Somebody else took the port after it was found free.
+fn taken(address: SocketAddr, error: ProcessError) -> WorldError {
+    match error {
+        ProcessError::Ended { log, .. } if log.contains("Address already in use") => {
+            let source = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+            WorldError::Listen { address, source }
+        }
+        error => WorldError::Envoy(error),
+    }
+}
+
+/// Envoy would fail with a page of log.
 fn check_port(address: SocketAddr) -> Result<(), WorldError> {
     match std::net::TcpListener::bind(address) {
         Ok(_) => Ok(()),
