@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -65,6 +66,12 @@ pub enum EngineError {
     /// Envoy is gone.
     #[error(transparent)]
     Envoy(#[from] ProcessError),
+    /// Somebody removed the run's files.
+    #[error(
+        "{0} is gone, removed by somebody: Envoy can be told nothing any more and is stopped; \
+         let no cleaner of temporary files remove it, or name another place with TMPDIR"
+    )]
+    Lost(PathBuf),
     /// No run can have an identity.
     #[error("the system gives no randomness: {0}")]
     Randomness(#[from] io::Error),
@@ -94,6 +101,9 @@ impl<'a> Engine<'a> {
         let mut engine = Self::new(release, kept, world, sinks).await;
         loop {
             let wake = engine.turn()?;
+            if engine.world.is_lost() {
+                return Err(EngineError::Lost(engine.world.directory().to_owned()));
+            }
             let now = engine.world.clock().now();
             if let Some(outcome) = engine.outcome(now) {
                 engine.prober.finish(EVENTS_GRACE).await;

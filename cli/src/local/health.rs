@@ -50,7 +50,10 @@ impl Vitals {
             admin.stat(&failed),
             admin.stat(&rejected),
         );
-        Self { requests, refusals: failed.zip(rejected).map(|(failed, rejected)| failed + rejected) }
+        Self {
+            requests,
+            refusals: failed.zip(rejected).map(|(failed, rejected)| failed + rejected),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod intents;
 mod observe;
 mod outcome;
 mod readiness;
+mod run_directory;
 mod state;
 mod world;
 
