@@ -13,7 +13,8 @@ use crate::envoy::Admin;
 
 /// Time to start a load generator.
 const NO_REQUEST_AFTER: Duration = Duration::from_secs(10);
-const NO_REPORT_AFTER: Duration = Duration::from_secs(30);
+/// Before a table that nobody shows is taken for shown, which begins this time anew.
+const NO_REPORT_AFTER: Duration = Duration::from_secs(20);
 /// Time to start an app.
 const NOT_READY_AFTER: Duration = Duration::from_secs(3);
 
