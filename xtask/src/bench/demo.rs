@@ -214,7 +214,8 @@ fn summary(name: &str, runs: &[Run]) -> String {
         |outcome| of.iter().filter(|release| release.outcome.as_deref() == outcome).count();
     let failed: u64 = of.iter().map(|release| release.failed_otherwise).sum();
     format!(
-        "{name:8} runs {} promoted {} rolled back {} without an end {} | quarantine {} | rollback {} | failed otherwise {failed}",
+        "{name:8} runs {} promoted {} rolled back {} without an end {} | quarantine {} | \
+         rollback {} | failed otherwise {failed}",
         runs.len(),
         outcomes(Some("promoted")),
         outcomes(Some("rolled-back")),
