@@ -230,7 +230,7 @@ fn check_module(module: &Path) -> Result<(), WorldError> {
 /// Somebody else took the port after it was found free.
 fn taken(address: SocketAddr, error: ProcessError) -> WorldError {
     match error {
-        ProcessError::Ended { log, .. } if log.contains("Address already in use") => {
+        ProcessError::Taken => {
             let source = std::io::Error::from(std::io::ErrorKind::AddrInUse);
             WorldError::Listen { address, source }
         }
