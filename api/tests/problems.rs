@@ -42,8 +42,10 @@ fn a_schedule_is_exactly_one_style_and_rises() {
             "spec.analysis.stepWeights[3]: must be from 1 to 100, not 0",
             "spec.analysis.stepWeights[4]: must rise: 30 follows 40",
             "spec.analysis.stepWeights[5]: must be from 1 to 100, not 200",
+            "spec.analysis.stepWeights[7]: must be from 1 to 100, not 170",
         ],
     );
+    check("stepWeights: [101]", &["spec.analysis.stepWeights[0]: must be from 1 to 100, not 101"]);
     check("iterations: -3", &["spec.analysis.iterations: must be from 1 to 4294967295, not -3"]);
     check(
         "stepWeights: [5]\nmaxWeight: 50",
@@ -112,6 +114,29 @@ fn types_and_meaning_are_told_together() {
              request-success-rate and request-duration, not \"errors\"",
             "spec.analysis.evidence.guard: must be from 1 to 100, not 0",
         ]
+    );
+}
+
+#[test]
+fn a_block_is_whole_seconds() {
+    for block in ["1ms", "1500ms"] {
+        let rule = format!("spec.analysis.evidence.block: must be whole seconds, not {block}");
+        let rule = rule.replace("1500ms", "1.5s");
+        check_beside(&format!("evidence: {{block: {block}}}"), &[&rule]);
+    }
+    check_beside("evidence: {block: 2000ms}", &[]);
+}
+
+#[test]
+fn the_steering_header_is_nobodys_condition_and_nobodys_key() {
+    check_beside(
+        "match: [{headers: {X-Serin-Track: {exact: canary}}}]\nuserKey: [{header: x-serin-track}]",
+        &[
+            "spec.analysis.match[0].headers[\"X-Serin-Track\"]: is the filter's own header, \
+             which no caller's request keeps",
+            "spec.analysis.userKey[0].header: is the filter's own header, which no caller's \
+             request keeps",
+        ],
     );
 }
 

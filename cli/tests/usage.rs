@@ -62,6 +62,19 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
+fn addresses_that_would_wait_for_ever_are_2() {
+    for (words, complaint) in [
+        (["--canary", "127.0.0.1:1"], "127.0.0.1:1 is both --primary and --canary"),
+        (["--canary", "127.0.0.1:0"], "port 0 is nobody's"),
+        (["--listen", "127.0.0.1:1"], "is where Envoy is to listen (--listen)"),
+    ] {
+        let (code, text) = told(&local(CANARY, &words));
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains(complaint), "{text}");
+    }
+}
+
+#[test]
 fn a_file_without_end_is_2_and_a_module_without_end_is_3() {
     let addresses = ["--primary", "127.0.0.1:1", "--canary", "127.0.0.1:2"];
     let (code, text) = told(&serin(&[&["local", "/dev/zero"][..], &addresses].concat()));

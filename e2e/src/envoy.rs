@@ -8,10 +8,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::{
     PATIENCE,
+    children::child,
     client::{Ask, Client},
     eventually,
 };
@@ -28,7 +29,7 @@ impl Envoy {
     pub async fn start(directory: &Path, bootstrap: &Path, concurrency: u32) -> Result<Self> {
         let log = directory.join("envoy.log");
         let admin = directory.join("admin");
-        let child = Command::new(crate::given("SERIN_ENVOY")?)
+        let child = child(&crate::given("SERIN_ENVOY")?)?
             .arg("--config-path")
             .arg(bootstrap)
             .arg("--admin-address-path")
@@ -38,7 +39,6 @@ impl Envoy {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log)?)
-            .kill_on_drop(true)
             .spawn()
             .context("Envoy could not be started")?;
         let address: SocketAddr = eventually("Envoy to say where its admin listens", async || {

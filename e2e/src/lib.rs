@@ -5,6 +5,7 @@
 
 pub mod bed;
 pub mod chance;
+pub mod children;
 pub mod client;
 pub mod envoy;
 pub mod load;

@@ -1,5 +1,7 @@
 //! `serin local` as a person runs it: how releases end, what webhooks and queries do, and that no Envoy stays behind.
 
+#[path = "local/faults.rs"]
+mod faults;
 #[path = "local/program.rs"]
 mod program;
 #[path = "local/service.rs"]

@@ -146,10 +146,10 @@ async fn each_vm_shows_an_empty_table_once_and_then_is_silent() -> Result<()> {
     bed.apply(&[Rollout { generation: 2, ..rollout("shop", 100) }]).await
 }
 
-/// Seconds without a receiver; `SERIN_OUTAGE_S` makes it longer.
+/// A receiver is restarted in less; `SERIN_OUTAGE_S` says otherwise.
 fn outage() -> Duration {
     let seconds = std::env::var("SERIN_OUTAGE_S").ok().and_then(|it| it.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(8))
+    Duration::from_secs(seconds.unwrap_or(30))
 }
 
 #[tokio::test(flavor = "multi_thread")]

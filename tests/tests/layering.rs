@@ -39,6 +39,20 @@ const PURE: &[(&str, &[&str])] = &[
     ("serin-route", &["regex-lite", "serde", "serde_json", "siphasher"]),
     ("serin-stats", &["libm", "serde"]),
     ("serin-rollout", &["jiff", "serde"]),
+    // Types, their reading and their definitions; no client.
+    (
+        "serin-api",
+        &[
+            "jiff",
+            "kube",
+            "k8s-openapi",
+            "schemars",
+            "serde",
+            "serde-saphyr",
+            "serde_json",
+            "thiserror",
+        ],
+    ),
     ("serin-filter", &["proxy-wasm", "serde_json"]),
     ("serin-istio-stats", &["proxy-wasm"]),
 ];

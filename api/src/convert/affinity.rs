@@ -2,6 +2,7 @@
 
 use serin_route::{Affinity, KeySource, SameSite, Secure};
 
+use super::matching::not_ours;
 use super::numbers::whole;
 use crate::Problems;
 use crate::canary::{self, SessionAffinity, UserKey};
@@ -46,7 +47,10 @@ pub(super) fn affinity(
 /// Where a user's key is found; each entry is exactly one place.
 pub(super) fn key(given: &UserKey, field: &Field, problems: &mut Problems) -> Option<KeySource> {
     match (&given.header, &given.cookie, &given.request_id) {
-        (Some(header), None, None) => Some(KeySource::Header(header.to_ascii_lowercase())),
+        (Some(header), None, None) => {
+            not_ours(header, &field.at("header"), problems);
+            Some(KeySource::Header(header.to_ascii_lowercase()))
+        }
         (None, Some(cookie), None) => Some(KeySource::Cookie(cookie.clone())),
         (None, None, Some(_)) => Some(KeySource::RequestId),
         _ => {

@@ -92,7 +92,7 @@ fn probabilities(
 }
 
 fn times(given: &Evidence, judged: Judged, field: &Field, problems: &mut Problems) -> Judged {
-    let block = positive_duration(given.block.as_deref(), &field.at("block"), problems);
+    let block = block(given.block.as_deref(), &field.at("block"), problems);
     let warmup = duration(given.latency_warmup.as_deref(), &field.at("latencyWarmup"), problems);
     let dwell = positive_duration(given.max_dwell.as_deref(), &field.at("maxDwell"), problems);
     Judged {
@@ -101,6 +101,16 @@ fn times(given: &Evidence, judged: Judged, field: &Field, problems: &mut Problem
         dwell_max: dwell.unwrap_or(judged.dwell_max),
         ..judged
     }
+}
+
+/// Reports come once a second: a block is whole seconds.
+fn block(given: Option<&str>, field: &Field, problems: &mut Problems) -> Option<Duration> {
+    let block = positive_duration(given, field, problems)?;
+    if block.subsec_nanos() != 0 {
+        problems.add(field, format!("must be whole seconds, not {}", show_duration(block)));
+        return None;
+    }
+    Some(block)
 }
 
 fn objectives(

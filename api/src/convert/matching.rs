@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serin_route::{Condition, RoutePattern, Subject, Test};
+use serin_route::{Condition, RoutePattern, Subject, TRACK_HEADER, Test};
 
 use crate::Problems;
 use crate::canary::{MatchRule, NamedRoute, TextMatch};
@@ -17,6 +17,9 @@ pub(super) fn conditions(rule: &MatchRule, field: &Field, problems: &mut Problem
     let mut add = |map: &str, entries: &BTreeMap<String, TextMatch>, of: fn(String) -> Subject| {
         for (name, given) in entries {
             let field = field.at(map).at(name);
+            if map == "headers" {
+                not_ours(name, &field, problems);
+            }
             let is = test(given, &field, problems);
             traced.push((Condition { of: of(name.clone()), is }, field));
         }
@@ -34,6 +37,13 @@ pub(super) fn conditions(rule: &MatchRule, field: &Field, problems: &mut Problem
         problems.add(field, rule);
     }
     traced
+}
+
+/// A caller's steering header is removed before anything looks at it.
+pub(super) fn not_ours(header: &str, field: &Field, problems: &mut Problems) {
+    if header.eq_ignore_ascii_case(TRACK_HEADER) {
+        problems.add(field, "is the filter's own header, which no caller's request keeps");
+    }
 }
 
 /// A route that is counted apart, and the fields that ask for its conditions.

@@ -142,7 +142,8 @@ fn listed(
     let mut before = 0;
     let mut steps = Vec::new();
     for (index, weight) in weights.iter().enumerate() {
-        let weight = if index == last { (*weight).min(100) } else { *weight };
+        let clamped = index == last && group == Group::Flagger;
+        let weight = if clamped { (*weight).min(100) } else { *weight };
         let field = field.nth(index);
         if let Some(percent) = whole::<u8>(weight, 1..=100, &field, problems) {
             if weight <= before {

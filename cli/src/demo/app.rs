@@ -61,6 +61,8 @@ struct Shop {
 
 /// An endpoint for each pod that the version would have.
 const ENDPOINTS: usize = 2;
+/// After a connection that could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Version {
     /// Starts a version on free ports of the loopback interface.
@@ -104,11 +106,13 @@ impl Version {
 async fn accept(listener: TcpListener, shop: Arc<Shop>) {
     let mut connections = JoinSet::new();
     loop {
-        tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
                 connections.spawn(connection(stream, Arc::clone(&shop)));
             }
-            Some(_) = connections.join_next() => {}
+            // Out of file descriptors, most likely: they come back.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }

@@ -21,12 +21,19 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Admin {
     socket: PathBuf,
+    patience: Duration,
 }
 
 impl Admin {
     /// The interface at a socket.
     pub fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned() }
+        Self { socket: socket.to_owned(), patience: TIMEOUT }
+    }
+
+    /// The same, for somebody who waits no longer than this.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     /// The body of an answer with status 200; an error says anything else.
@@ -75,9 +82,9 @@ impl Admin {
             let stream = UnixStream::connect(&self.socket).await.map_err(HttpError::from)?;
             http::send(stream, request, BODY_BYTES_MAX).await
         };
-        let answer = tokio::time::timeout(TIMEOUT, exchange)
+        let answer = tokio::time::timeout(self.patience, exchange)
             .await
-            .map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))?
+            .map_err(|_| format!("no answer within {} s", self.patience.as_secs()))?
             .map_err(|error| error.to_string())?;
         let body = String::from_utf8_lossy(&answer.body).into_owned();
         if answer.status.is_success() { Ok(body) } else { Err(body) }

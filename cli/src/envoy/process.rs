@@ -65,6 +65,9 @@ pub enum ProcessError {
         /// The log's last lines.
         log: String,
     },
+    /// Somebody else listens where it should.
+    #[error("envoy cannot listen there: the address is in use")]
+    Taken,
     /// It did not become ready.
     #[error("envoy is not ready after {} s; its log ends so:\n{log}", READY_AFTER_MAX.as_secs())]
     NotReady {
@@ -161,6 +164,9 @@ impl Process {
     async fn become_ready(&mut self, listener: &str) -> Result<SocketAddr, ProcessError> {
         let begin = Instant::now();
         while begin.elapsed() < READY_AFTER_MAX {
+            if says_taken(&self.first_error()) {
+                return Err(ProcessError::Taken);
+            }
             if let Some(status) = self.child.try_wait()? {
                 return Err(ProcessError::Ended { status, log: self.log_tail() });
             }
@@ -173,6 +179,12 @@ impl Process {
         }
         Err(ProcessError::NotReady { log: self.log_tail() })
     }
+}
+
+/// Envoy goes on without a listener for which it comes too late, and says so in its log alone.
+fn says_taken(error: &str) -> bool {
+    error.contains("Address already in use")
+        || error.contains(&format!("errno={}", rustix::io::Errno::ADDRINUSE.raw_os_error()))
 }
 
 impl Drop for Process {
@@ -212,4 +224,19 @@ fn command(launch: &Launch<'_>, bootstrap: &Path, log: &Path) -> std::io::Result
         .process_group(0)
         .kill_on_drop(true);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_taken_address_is_read_from_the_log() {
+        // Of Envoy 1.40, where two started at the same moment.
+        let late = "final pre-worker listener init for listener 'ingress' failed: cannot listen() errno=98";
+        assert!(says_taken(late));
+        assert!(says_taken("cannot bind '127.0.0.1:8080': Address already in use"));
+        assert!(!says_taken("") && !says_taken("failed: cannot listen() errno=13"));
+    }
 }

@@ -132,6 +132,8 @@ fn listener(of: &Bootstrap<'_>) -> Value {
     json!({
         "name": "ingress",
         "address": socket(of.listen),
+        // Two that start at the same moment would share the port, and each its part of the requests.
+        "enable_reuse_port": false,
         "filter_chains": [{ "filters": [{
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": connection_manager(of.files),
@@ -145,6 +147,9 @@ fn connection_manager(files: &Files) -> Value {
                   .http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "ingress",
         "use_remote_address": true,
+        // A caller's own id is what `userKey: requestId` draws by. So a caller chooses its draw, by trying ids, as it
+        // may by any other key of its own; and its id goes on to the upstream.
+        "preserve_external_request_id": true,
         "normalize_path": true,
         "server_header_transformation": "PASS_THROUGH",
         "upgrade_configs": [{ "upgrade_type": "websocket" }],

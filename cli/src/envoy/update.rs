@@ -1,6 +1,6 @@
 //! What Envoy should show, and the order in which its parts are written so that no request falls between them.
 
-use serin_route::Table;
+use serin_route::{Table, Track, Weight};
 
 use super::Service;
 
@@ -27,6 +27,33 @@ pub enum Update {
 }
 
 impl Projection {
+    /// The canary can get requests.
+    pub fn steers(&self) -> bool {
+        self.weight() > Weight::ZERO || self.services.iter().any(|it| it.steering.is_some())
+    }
+
+    /// The same with all traffic to primary and nothing to decide.
+    #[must_use]
+    pub fn without_canary(&self) -> Self {
+        let mut without = self.clone();
+        for service in &mut without.services {
+            service.steering = None;
+            service.default = Track::Primary;
+        }
+        without.table.rollouts.clear();
+        without
+    }
+
+    /// Whether another gives the canary more than this. Where primary is given up, that is not the question.
+    pub fn gives_less_than(&self, other: &Self) -> bool {
+        let given_up = self.services.iter().any(|service| service.default == Track::Canary);
+        !given_up && (self.weight() < other.weight() || (other.steers() && !self.steers()))
+    }
+
+    fn weight(&self) -> Weight {
+        self.table.rollouts.iter().map(|rollout| rollout.weight).max().unwrap_or(Weight::ZERO)
+    }
+
     /// The filter's configuration.
     pub fn table_json(&self) -> String {
         // A table has string keys and finite numbers only, so this cannot fail; an empty configuration would be kept
@@ -110,6 +137,29 @@ mod tests {
             updates(Some(&from), &to),
             [Update::Endpoints(0), Update::Routes, Update::Filter]
         );
+    }
+
+    #[test]
+    fn less_for_the_canary_is_a_lower_weight_or_no_route_unless_primary_is_given_up() {
+        let weighing = |percent| {
+            let weight = Weight::from_percent(percent);
+            let run = serin_rollout::Run { weight, ..Default::default() };
+            let status = serin_rollout::Status { run: Some(run), ..Default::default() };
+            let plan = crate::local::input::plan(crate::local::input::SHOP).unwrap();
+            let mut it = steering(projection(), Some("abc"));
+            it.table.rollouts =
+                serin_rollout::desired(&plan, &status).rollout.into_iter().collect();
+            it
+        };
+        let half = weighing(50);
+        assert!(weighing(10).gives_less_than(&half) && !half.gives_less_than(&weighing(10)));
+        assert!(!half.gives_less_than(&half) && half.steers());
+        let without = half.without_canary();
+        assert!(without.gives_less_than(&half) && !without.steers());
+        let mut given_up = without.clone();
+        given_up.services[0].default = Track::Canary;
+        assert!(!given_up.gives_less_than(&half));
+        assert_eq!(given_up.without_canary(), without);
     }
 
     #[test]

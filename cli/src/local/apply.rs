@@ -27,6 +27,9 @@ impl Engine<'_> {
             if let Err(error) = self.world.show(&target) {
                 let text = format!("cannot write Envoy's configuration: {error}; trying again");
                 self.warn_once(now, text);
+                if target.gives_less_than(self.world.shown()) {
+                    self.go_back(now);
+                }
                 return;
             }
             self.told_at = now;
@@ -35,6 +38,18 @@ impl Engine<'_> {
         if self.applied.is_none_or(|applied| applied.generation != generation) {
             self.applied = Some(Applied { generation, at: now });
         }
+    }
+
+    /// What gives the canary less must not wait until it can be written.
+    fn go_back(&mut self, now: Timestamp) {
+        let text = match self.world.go_back() {
+            Ok(()) => {
+                self.told_at = now;
+                "all traffic goes to primary, by files that were prepared for it".to_owned()
+            }
+            Err(error) => format!("the canary keeps its traffic, Envoy cannot be told: {error}"),
+        };
+        self.warn_once(now, text);
     }
 
     /// A filter that broke down in one VM is brought back by a configuration that reads the same and looks new.

@@ -1,11 +1,10 @@
 //! The command `serin local`: a file and addresses in, an exit code out.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use tokio::net::lookup_host;
-
-use super::{Ending, Engine, Kept, Outcome, Release, Setup, StateError, StateFile, World, intents};
+use super::{
+    Ending, Engine, Kept, Outcome, Release, Setup, StateError, StateFile, World, addresses, intents,
+};
 use crate::args::Local;
 use crate::bounded;
 use crate::clock::Clock;
@@ -104,7 +103,7 @@ async fn release(args: &Local) -> Result<(Release, String), Failure> {
         let problems = unreachable.join("\n");
         return Err(Failure::usage(format!("{file} cannot be used:\n{problems}")));
     }
-    let (primary, canary) = addresses(args).await?;
+    let (primary, canary) = addresses::both(&args.primary, &args.canary).await?;
     let release = Release {
         plan,
         revision: revision(&args.canary),
@@ -112,6 +111,7 @@ async fn release(args: &Local) -> Result<(Release, String), Failure> {
         primary,
         canary,
     };
+    addresses::check(&release.primary, &release.canary, args.listen)?;
     Ok((release, text))
 }
 
@@ -134,41 +134,6 @@ fn claim(args: &Local, release: &Release) -> Result<(Option<Kept>, Clock), Failu
         }
         None => Ok((Some(kept), clock)),
     }
-}
-
-/// Primary's and the canary's addresses; everything that is wrong with either is told.
-async fn addresses(args: &Local) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), Failure> {
-    let mut problems = Vec::new();
-    let primary = resolve("--primary", &args.primary, &mut problems).await;
-    let canary = resolve("--canary", &args.canary, &mut problems).await;
-    if !problems.is_empty() {
-        return Err(Failure::usage(problems.join("\n")));
-    }
-    for shared in primary.iter().filter(|address| canary.contains(address)) {
-        aside(format_args!(
-            "serin: {shared} is both --primary and --canary: one program cannot be told from itself"
-        ));
-    }
-    Ok((primary, canary))
-}
-
-async fn resolve(option: &str, names: &[String], problems: &mut Vec<String>) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
-    for name in names {
-        match lookup_host(name.as_str()).await {
-            Ok(found) => {
-                for address in found {
-                    if !addresses.contains(&address) {
-                        addresses.push(address);
-                    }
-                }
-            }
-            Err(error) => problems.push(format!(
-                "{option} {name:?} cannot be found: {error}; give HOST:PORT, such as 127.0.0.1:9001"
-            )),
-        }
-    }
-    addresses
 }
 
 async fn start(

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serin_rollout::{Answer, Book, Intent, Ledger, Severity, Status, step};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::apply::Applied;
+use super::health::{Health, Vitals};
 use super::outcome::Times;
 use super::readiness::Watch;
 use super::state::Kept;
@@ -21,8 +23,6 @@ use crate::receiver::Arrival;
 
 /// All VMs report within this time of each other: one step for all of them.
 const BURST: Duration = Duration::from_millis(20);
-/// Between two looks at Envoy's health.
-const HEALTH_EVERY: Duration = Duration::from_secs(2);
 /// A step that wants to look again at once still lets others run.
 const WAKE_MIN: Duration = Duration::from_millis(5);
 /// Until a status that could not be written is tried again.
@@ -57,7 +57,7 @@ pub struct Engine<'a> {
     pub(super) started: Timestamp,
     /// Requests that had come in when the release began.
     pub(super) requests_before: Option<u64>,
-    health: Interval,
+    health: Health,
 }
 
 /// Why a release could not be carried out.
@@ -66,6 +66,12 @@ pub enum EngineError {
     /// Envoy is gone.
     #[error(transparent)]
     Envoy(#[from] ProcessError),
+    /// Somebody removed the run's files.
+    #[error(
+        "{0} is gone, removed by somebody: Envoy can be told nothing any more and is stopped; \
+         let no cleaner of temporary files remove it, or name another place with TMPDIR"
+    )]
+    Lost(PathBuf),
     /// No run can have an identity.
     #[error("the system gives no randomness: {0}")]
     Randomness(#[from] io::Error),
@@ -77,7 +83,7 @@ enum Event {
     Answer(Answer),
     Intent(Intent),
     Readiness,
-    Health,
+    Health(Vitals),
     Wake,
     EnvoyEnded(ProcessError),
 }
@@ -95,6 +101,9 @@ impl<'a> Engine<'a> {
         let mut engine = Self::new(release, kept, world, sinks).await;
         loop {
             let wake = engine.turn()?;
+            if engine.world.is_lost() {
+                return Err(EngineError::Lost(engine.world.directory().to_owned()));
+            }
             let now = engine.world.clock().now();
             if let Some(outcome) = engine.outcome(now) {
                 engine.prober.finish(EVENTS_GRACE).await;
@@ -114,9 +123,8 @@ impl<'a> Engine<'a> {
         let (state, unfinished) =
             kept.map_or((None, None), |kept| (Some(kept.file), kept.unfinished));
         let status = unfinished.unwrap_or_else(|| observe::fresh(&release.primary_revision));
-        let requests_before = world.requests().await;
-        let mut health = interval(HEALTH_EVERY);
-        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let requests_before = Vitals::ask(world.envoy.admin()).await.requests;
+        let health = Health::watch(world.envoy.admin());
         Self {
             status,
             state,
@@ -193,8 +201,8 @@ impl<'a> Engine<'a> {
                     self.remark(now, Severity::Info, format!("{word}: asked for by a person"));
                     self.intents.push_back(intent);
                 }
-                Event::Health => {
-                    self.look_after_envoy().await;
+                Event::Health(vitals) => {
+                    self.look_after_envoy(vitals);
                     continue;
                 }
                 Event::Readiness | Event::Wake => {}
@@ -213,7 +221,7 @@ impl<'a> Engine<'a> {
             Some(intent) = intents.recv() => Event::Intent(intent),
             () = self.readiness.changed() => Event::Readiness,
             () = sleep_until(until) => Event::Wake,
-            _ = self.health.tick() => Event::Health,
+            Some(vitals) = self.health.next() => Event::Health(vitals),
         }
     }
 

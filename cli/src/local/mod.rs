@@ -1,6 +1,7 @@
 //! One release on one Envoy: `observe → plan → step → commit → apply → announce`, again and again until it is
 //! promoted or rolled back. The decisions are `serin_rollout`'s; this is its eyes and hands.
 
+mod addresses;
 mod announce;
 mod apply;
 pub mod command;
@@ -12,6 +13,7 @@ mod intents;
 mod observe;
 mod outcome;
 mod readiness;
+mod run_directory;
 mod state;
 mod world;
 

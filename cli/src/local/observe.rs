@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serin_rollout::{Acknowledged, Projection, Readiness, Seen, Status, Workloads, desired};
 
+use super::Release;
 use super::engine::Engine;
 use super::readiness::Accepting;
 use super::world::PERIOD_MS;
@@ -14,7 +15,7 @@ impl Engine<'_> {
             dice: dice()?,
             intent: self.intents.pop_front(),
             revision: self.release.revision.clone(),
-            workloads: self.workloads(),
+            workloads: workloads(self.release, &self.status, self.readiness.now()),
             projection: Projection {
                 applied: self.is_applied(),
                 acknowledged: self.acknowledged(now),
@@ -40,20 +41,23 @@ impl Engine<'_> {
             (Some(_), _) => Acknowledged::No,
         }
     }
+}
 
-    fn workloads(&self) -> Workloads {
-        let (primary, canary) = self.readiness.now();
-        let promoted = desired(&self.release.plan, &self.status).primary_revision
-            == Some(self.release.revision.clone());
-        let primary = if promoted { canary.clone() } else { primary };
-        let running =
-            if promoted { &self.release.revision } else { &self.release.primary_revision };
-        Workloads {
-            primary: readiness(&primary),
-            primary_revision: if primary.all() { running.clone() } else { String::new() },
-            canary: readiness(&canary),
-            canary_pods: u32::try_from(canary.accepting).unwrap_or(u32::MAX),
-        }
+/// Promotion gives primary the new addresses: whether those accept is what counts from then on.
+fn workloads(
+    release: &Release,
+    status: &Status,
+    (primary, canary): (Accepting, Accepting),
+) -> Workloads {
+    let promoted =
+        desired(&release.plan, status).primary_revision == Some(release.revision.clone());
+    let primary = if promoted { canary.clone() } else { primary };
+    let running = if promoted { &release.revision } else { &release.primary_revision };
+    Workloads {
+        primary: readiness(&primary),
+        primary_revision: if primary.all() { running.clone() } else { String::new() },
+        canary: readiness(&canary),
+        canary_pods: u32::try_from(canary.accepting).unwrap_or(u32::MAX),
     }
 }
 
@@ -75,5 +79,36 @@ pub(super) fn fresh(primary_revision: &str) -> Status {
         promoted_revision: Some(primary_revision.to_owned()),
         tried_revision: Some(primary_revision.to_owned()),
         ..Status::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_rollout::{Phase, Run};
+
+    use super::*;
+
+    #[test]
+    fn promotion_watches_the_new_addresses() {
+        let release = Release {
+            plan: crate::local::input::plan(crate::local::input::SHOP).unwrap(),
+            revision: "v2".to_owned(),
+            primary_revision: "v1".to_owned(),
+            primary: vec!["127.0.0.1:1".parse().unwrap()],
+            canary: vec!["127.0.0.1:2".parse().unwrap()],
+        };
+        let (up, down) = (Accepting { accepting: 1, refusing: Vec::new() }, Accepting::default());
+        let of = |phase, primary: &Accepting, canary: &Accepting| {
+            let run = Run { revision: "v2".to_owned(), ..Run::default() };
+            let status = Status { phase, run: Some(run), ..fresh("v1") };
+            let seen = workloads(&release, &status, (primary.clone(), canary.clone()));
+            (seen.primary, seen.primary_revision)
+        };
+        let ready = |revision: &str| (Readiness::Ready, revision.to_owned());
+        let waiting = || (Readiness::Waiting, String::new());
+        assert_eq!(of(Phase::Progressing, &up, &down), ready("v1"));
+        assert_eq!(of(Phase::Progressing, &down, &up), waiting());
+        assert_eq!(of(Phase::Promoting, &down, &up), ready("v2"));
+        assert_eq!(of(Phase::Promoting, &up, &down), waiting());
     }
 }

@@ -1,7 +1,7 @@
 //! How a release ended, and when what was in force.
 
 use jiff::Timestamp;
-use serin_rollout::{Notice, NoticeKind, Phase, Status, Traffic};
+use serin_rollout::{Notice, NoticeKind, Phase, Stage, Status, Traffic};
 
 use super::engine::Engine;
 
@@ -55,16 +55,12 @@ impl Times {
 impl Engine<'_> {
     /// The outcome, once the release is over and everyone knows.
     pub(super) fn outcome(&self, now: Timestamp) -> Option<Outcome> {
-        let run = self.status.run.as_ref()?;
-        let ending = match self.status.phase {
-            Phase::Succeeded => Ending::Promoted,
-            Phase::Failed => Ending::RolledBack,
-            _ => return None,
-        };
-        let settled = run.stage == serin_rollout::Stage::Settled;
-        if !settled || !self.prober.is_settled() || !self.is_applied() {
+        let ending = ending(&self.status).filter(|_| self.prober.is_settled())?;
+        // Told is not done: Envoy has to have been told.
+        if !self.is_applied() {
             return None;
         }
+        let run = self.status.run.as_ref()?;
         Some(Outcome {
             ending,
             started: self.started,
@@ -75,5 +71,36 @@ impl Engine<'_> {
             traffic: self.book.traffic(now),
             unsaved: self.unsaved.clone(),
         })
+    }
+}
+
+/// The end that a status tells of, once nothing of the run is left to do.
+fn ending(status: &Status) -> Option<Ending> {
+    let settled = status.run.as_ref()?.stage == Stage::Settled;
+    match status.phase {
+        Phase::Succeeded if settled => Some(Ending::Promoted),
+        Phase::Failed if settled => Some(Ending::RolledBack),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_rollout::Run;
+
+    use super::*;
+
+    #[test]
+    fn an_end_is_one_when_nothing_is_left_to_do() {
+        let of = |phase, stage| {
+            let run = Run { stage, ..Run::default() };
+            ending(&Status { phase, run: Some(run), ..Status::default() })
+        };
+        assert_eq!(of(Phase::Failed, Stage::Settled), Some(Ending::RolledBack));
+        assert_eq!(of(Phase::Succeeded, Stage::Settled), Some(Ending::Promoted));
+        assert_eq!(of(Phase::Failed, Stage::Ending), None);
+        assert_eq!(of(Phase::Failed, Stage::Failover), None);
+        assert_eq!(of(Phase::Finalising, Stage::Settled), None);
+        assert_eq!(ending(&Status { phase: Phase::Failed, ..Status::default() }), None);
     }
 }

@@ -88,7 +88,8 @@ async fn accepting(addresses: &[SocketAddr]) -> Accepting {
     seen
 }
 
-async fn accepts(address: SocketAddr) -> bool {
+/// Somebody listens there.
+pub(super) async fn accepts(address: SocketAddr) -> bool {
     matches!(timeout(TIMEOUT, TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 

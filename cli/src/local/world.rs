@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serin_route::{Reports, Side, Table, Track, VERSION};
 
+use super::run_directory::RunDirectory;
 use crate::clock::Clock;
 use crate::envoy::{
     Bootstrap, Files, Launch, Process, ProcessError, Projection, Service, TELEMETRY, bootstrap,
@@ -24,8 +25,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The name of the only scope.
 const SCOPE: &str = "local";
 const LISTENER: &str = "ingress";
-/// A Unix socket's address has room for about a hundred bytes.
-const SOCKET_PATH_BYTES_MAX: usize = 100;
 /// How a WebAssembly module begins.
 const WASM: &[u8] = b"\0asm";
 
@@ -58,8 +57,10 @@ pub struct World {
     pub(super) receiver: Receiver,
     files: Files,
     shown: Projection,
+    /// What the files hold that wait for a rollback, if they are there.
+    way_back: Option<Projection>,
     clock: Clock,
-    directory: tempfile::TempDir,
+    directory: RunDirectory,
 }
 
 /// Why there is no world.
@@ -101,10 +102,11 @@ impl World {
     pub async fn start(setup: &Setup<'_>) -> Result<Self, WorldError> {
         check_module(setup.module)?;
         check_port(setup.listen)?;
-        let directory = run_directory()?;
+        let directory = RunDirectory::make()?;
         let receiver = Receiver::start(&token()?).await?;
         let files = Files::new(&directory.path().join("xds"), setup.module);
         let shown = empty(setup, &receiver);
+        files.create(&shown.services)?;
         for update in updates(None, &shown) {
             files.write(&shown, &update)?;
         }
@@ -126,8 +128,9 @@ impl World {
             listener: LISTENER,
             concurrency: CONCURRENCY,
         })
-        .await?;
-        Ok(Self { envoy, receiver, files, shown, clock: setup.clock, directory })
+        .await
+        .map_err(|error| taken(setup.listen, error))?;
+        Ok(Self { envoy, receiver, files, shown, way_back: None, clock: setup.clock, directory })
     }
 
     /// Where requests come in.
@@ -150,13 +153,38 @@ impl World {
         &self.shown
     }
 
-    /// Tells Envoy. What could not be written is written by the next call.
+    /// Tells Envoy. What could not be written is written by the next call. The canary gets nothing before the way back
+    /// is prepared.
     pub(super) fn show(&mut self, target: &Projection) -> std::io::Result<()> {
+        if target.steers() && self.way_back.is_none() {
+            let back = target.without_canary();
+            self.files.prepare_way_back(&back)?;
+            self.way_back = Some(back);
+        }
         for update in updates(Some(&self.shown), target) {
             self.files.write(target, &update)?;
         }
         self.shown = target.clone();
+        if !target.steers() {
+            // The next run goes back to another primary, perhaps.
+            self.way_back = None;
+        }
         Ok(())
+    }
+
+    /// Sends all traffic to primary without writing anything: for what [`World::show`] could not.
+    pub(super) fn go_back(&mut self) -> std::io::Result<()> {
+        let Some(back) = self.way_back.take() else {
+            return Err(std::io::Error::other("no way back is prepared"));
+        };
+        self.files.go_back(&back)?;
+        self.shown = back;
+        Ok(())
+    }
+
+    /// The files are gone, with their directories: Envoy can be told nothing any more.
+    pub(super) fn is_lost(&self) -> bool {
+        !self.files.exist()
     }
 
     /// Lets requests in flight finish, then stops Envoy.
@@ -201,20 +229,23 @@ fn check_module(module: &Path) -> Result<(), WorldError> {
     if start == WASM { Ok(()) } else { Err(WorldError::NotWasm(module.to_owned())) }
 }
 
-/// Envoy would share a port silently with whoever else asked for sharing, or fail with a page of log.
+/// Somebody else took the port after it was found free.
+fn taken(address: SocketAddr, error: ProcessError) -> WorldError {
+    match error {
+        ProcessError::Taken => {
+            let source = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+            WorldError::Listen { address, source }
+        }
+        error => WorldError::Envoy(error),
+    }
+}
+
+/// Envoy would fail with a page of log.
 fn check_port(address: SocketAddr) -> Result<(), WorldError> {
     match std::net::TcpListener::bind(address) {
         Ok(_) => Ok(()),
         Err(source) => Err(WorldError::Listen { address, source }),
     }
-}
-
-fn run_directory() -> std::io::Result<tempfile::TempDir> {
-    let directory = tempfile::Builder::new().prefix("serin-").tempdir()?;
-    if directory.path().join("admin.sock").as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
-        return Ok(directory);
-    }
-    tempfile::Builder::new().prefix("serin-").tempdir_in("/tmp")
 }
 
 fn token() -> std::io::Result<String> {

@@ -114,6 +114,7 @@ mod tests {
             ("bad protocol", Some(502), 0x80_0000, Outcome::Reset),
             ("retries exhausted by resets", Some(503), 0x8040, Outcome::Reset),
             ("retries exhausted by answers", Some(503), 0x8000, Outcome::Failed),
+            ("retries exhausted by refusals", Some(429), 0x8000, Outcome::Failed),
             ("no healthy upstream", Some(503), 0x2, Outcome::Reset),
             ("truncated body", Some(200), 0x80_0000, Outcome::Reset),
             ("timeout after headers", Some(200), 0x4, Outcome::Reset),

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use serin_e2e::{eventually, given};
+use serin_e2e::{children::child, eventually, given};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
@@ -67,8 +67,11 @@ impl Desk {
 impl Program {
     /// Starts the program and waits until it says where Envoy listens.
     pub(crate) async fn start(order: Order<'_>) -> Result<Self> {
-        let mut command = Command::new(given("SERIN_BIN")?);
+        let mut command = child(Path::new("/bin/sh"))?;
         command
+            // A write that a limit forbids is to fail as on a full disk, not to end the program.
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(given("SERIN_BIN")?)
             .arg("local")
             .arg(order.desk.path("canary.yaml"))
             .args(["--listen", "127.0.0.1:0", "--output", "json"])
@@ -85,8 +88,7 @@ impl Program {
             .env("TMPDIR", order.desk.path(""))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
         let mut complaints = BufReader::new(child.stderr.take().context("no stderr")?).lines();
@@ -165,6 +167,13 @@ impl Program {
 pub(crate) async fn signal(id: u32, name: &str) -> Result<()> {
     let status = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().await?;
     if status.success() { Ok(()) } else { bail!("kill -{name} {id}: {status}") }
+}
+
+/// Lets a process write no files, or again any: what it sees is a full disk.
+pub(crate) async fn limit_files(id: u32, bytes: &str) -> Result<()> {
+    let (pid, size) = (id.to_string(), format!("--fsize={bytes}:unlimited"));
+    let status = Command::new("prlimit").args(["--pid", &pid, &size]).status().await?;
+    if status.success() { Ok(()) } else { bail!("prlimit {size} of {id}: {status}") }
 }
 
 /// Waits until a process is gone; one that nobody has waited for counts as gone.

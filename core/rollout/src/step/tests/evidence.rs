@@ -109,6 +109,37 @@ fn quarantine_is_left_once_when_the_evidence_is_gone() {
 }
 
 #[test]
+fn a_second_quarantine_is_a_rollback() {
+    let mut drill = Drill::new(plan());
+    drill.pass(2);
+    drill.status.run.as_mut().unwrap().quarantined_before = true;
+    drill.failing = (30, 0);
+    drill.until(|drill| drill.status.phase == Phase::Failed);
+    assert!(drill.told(NoticeKind::Quarantined).is_empty());
+    let verdict = drill.run().verdict.clone().unwrap();
+    assert!(verdict.text.contains("Rolling back") || verdict.reason == "ErrorRate", "{verdict:?}");
+    let mut first = Drill::new(plan());
+    first.pass(2);
+    first.failing = (30, 0);
+    first.until(|drill| drill.run().quarantine.is_some());
+    assert_eq!(drill.ms, first.ms, "as soon as the first time it would have been cut");
+}
+
+#[test]
+fn quarantine_is_left_once_only() {
+    let mut drill = Drill::new(plan());
+    drill.failing = (10, 0);
+    drill.pass(6);
+    assert!(drill.run().quarantine.is_some());
+    drill.status.run.as_mut().unwrap().quarantined_before = true;
+    drill.failing = (0, 0);
+    drill.pass(1200);
+    assert!(drill.ledger.ln_e() < 0.0, "the evidence is gone");
+    assert!(drill.run().quarantine.is_some());
+    assert!(drill.told(NoticeKind::Released).is_empty());
+}
+
+#[test]
 fn blocks_are_longer_where_one_pod_may_be_the_fault() {
     for (pods, seconds) in [(2, 14), (1, 34)] {
         let mut drill = Drill::new(plan());
