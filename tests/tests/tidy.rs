@@ -42,6 +42,7 @@ const ROOTS: &[&str] = &[
     "controller",
     "filter",
     "cli",
+    "e2e/apiserver",
     "e2e/apps",
     "e2e/cluster",
     "e2e/istio-stats",

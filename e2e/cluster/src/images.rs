@@ -149,8 +149,8 @@ fn envoy() -> Result<PathBuf> {
     })
 }
 
-/// What tells a file from another one: the name of a cache's entry, and what is in a file of this machine, wherever it is
-/// and whenever it was made.
+/// What tells a file from another one: the name of a cache's entry, and what is in a file of this machine, wherever it
+/// is and whenever it was made.
 fn stamp(path: &Path) -> Result<String> {
     if let Ok(entry) = path.strip_prefix(cache::dir()?) {
         return Ok(entry.display().to_string());

@@ -29,8 +29,8 @@ Examples:
 /// A real Kubernetes with a real Istio on this machine: one node in a network namespace of its own, without Docker and
 /// without a route to anywhere.
 ///
-/// `up` needs root, Go, and about 10 GB in `$SERIN_CACHE` (~/.cache/serin when it is not set); the first one takes up to
-/// half an hour, each later one less than a minute.
+/// `up` needs root, Go, and about 10 GB in `$SERIN_CACHE` (~/.cache/serin when it is not set); the first one takes up
+/// to half an hour, each later one less than a minute.
 #[derive(Parser)]
 #[command(name = "serin-cluster", bin_name = "cargo xtask cluster", after_help = EXAMPLES)]
 struct Args {
