@@ -4,13 +4,13 @@
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 use serin_api::Group;
-use serin_api::canary::Service;
+use serin_api::canary::{Service, Unscoped};
 use serin_rollout::Desired;
 use serin_route::{Rollout, Track, Weight};
 
 use crate::identity::Identity;
 use crate::kind::Kind;
-use crate::objects::{Facts, Unscoped};
+use crate::objects::Facts;
 use crate::scope::Callers;
 
 /// A Canary `release` in `prod` for a Deployment `shop`, called by the name `store`.

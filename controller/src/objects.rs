@@ -26,7 +26,7 @@ use serin_rollout::Desired;
 use thiserror::Error;
 
 pub use self::config::{Reference, references};
-pub use self::facts::{Facts, Observed, Unscoped};
+pub use self::facts::{Facts, Observed};
 pub use self::revert::{Revert, revert, while_deleted};
 pub use self::revision::{revision, target_revision};
 pub use self::scale::Scale;

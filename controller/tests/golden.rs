@@ -48,9 +48,8 @@ fn world(case: &Path) -> World {
     let text = |name: &str| std::fs::read_to_string(case.join(name)).unwrap();
     let read = serin_api::read(&text("canary.yaml"));
     let mut given = read.unwrap_or_else(|problems| panic!("{}: {problems}", case.display()));
-    let plan = given.plan().unwrap_or_else(|problems| panic!("{}: {problems}", case.display()));
     given.canary.metadata.uid = Some("00000000-0000-4000-8000-00000000cafe".to_owned());
-    World::new(&given.canary, plan, &parsed(&text("given.yaml")))
+    World::new(&given, &parsed(&text("given.yaml")))
 }
 
 fn parsed(text: &str) -> Vec<DynamicObject> {

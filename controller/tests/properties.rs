@@ -129,8 +129,7 @@ fn cases() -> impl Strategy<Value = Case> {
 fn live(case: &Case, mut look: impl FnMut(&mut World, &Status)) {
     let text = serde_json::to_string(&case.canary).unwrap();
     let read = serin_api::read(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    let plan = read.plan().unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    let mut world = World::new(&read.canary, plan, &given(case.tracked, case.adopted));
+    let mut world = World::new(&read, &given(case.tracked, case.adopted));
     let old = world.seen.revision.clone();
     let first = before(Phase::Initializing, &old);
     let made = world.objects(&first);

@@ -24,6 +24,7 @@ const EDGES: &[(&str, &str)] = &[
 const DRIVERS: &[&str] = &[
     "serin-cluster",
     "serin-e2e",
+    "serin-e2e-apiserver",
     "serin-e2e-apps",
     "serin-e2e-mesh",
     "serin-istio-stats",

@@ -66,6 +66,7 @@ const ROOTS: &[&str] = &[
     "controller",
     "filter",
     "cli",
+    "e2e/apiserver",
     "e2e/apps",
     "e2e/cluster",
     "e2e/istio-stats",

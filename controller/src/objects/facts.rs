@@ -2,8 +2,8 @@
 
 use kube::core::DynamicObject;
 use serde_json::Value;
-use serin_api::canary::{AutoscalerRef, Service};
-use serin_api::{Canary, Group};
+use serin_api::canary::{AutoscalerRef, Service, Unscoped};
+use serin_api::{Canary, Release};
 
 use crate::identity::Identity;
 use crate::scope::Callers;
@@ -27,32 +27,19 @@ pub struct Facts {
     pub unscoped: Unscoped,
 }
 
-/// What callers get whom no filter steers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unscoped {
-    /// Primary.
-    #[default]
-    Primary,
-    /// The canary's weight, drawn by Envoy for each request: not sticky, and not measured.
-    Weights,
-}
-
 impl Facts {
-    /// Of a Canary; none if it has no `spec.service`.
-    pub fn of(canary: &Canary, callers: Callers) -> Option<Self> {
-        Some(Self {
+    /// Of a Canary and what it means. Namespaces of further callers are the Canary's to name; whatever `callers` says
+    /// of them is replaced.
+    pub fn of(canary: &Canary, release: &Release, callers: Callers) -> Self {
+        Self {
             identity: Identity::of(canary),
             apex: canary.apex().to_owned(),
-            target: canary.spec.target_ref.name.clone(),
-            service: canary.spec.service.clone()?,
-            autoscaler: canary.spec.autoscaler_ref.clone(),
-            callers,
-            // Whoever writes for Flagger expects weights to hold in all of the mesh.
-            unscoped: match canary.group {
-                Group::Serin => Unscoped::Primary,
-                Group::Flagger => Unscoped::Weights,
-            },
-        })
+            target: release.target.name.clone(),
+            service: release.service.clone(),
+            autoscaler: release.autoscaler.clone(),
+            callers: Callers { further: release.caller_namespaces.clone(), ..callers },
+            unscoped: release.unscoped,
+        }
     }
 }
 

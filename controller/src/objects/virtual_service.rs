@@ -9,11 +9,12 @@ mod rules;
 
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
+use serin_api::canary::Unscoped;
 use serin_rollout::Desired;
 use serin_route::{Kind as RouteKind, Otherwise, Rollout, TRACK_HEADER, Track, Weight, route_name};
 
 use self::matches::Scope;
-use super::facts::{Facts, Observed, Unscoped};
+use super::facts::{Facts, Observed};
 use super::services::{dress, track_service};
 use super::target::Target;
 use super::{ObjectRef, Wanted, adopt};

@@ -11,13 +11,13 @@ use std::collections::BTreeSet;
 
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
-use serin_api::Canary;
+use serin_api::{Given, Objects as Read, Release, release};
 use serin_controller::kind::Kind;
 use serin_controller::objects::{Effect, Facts, Objects, Observed, objects, references, revision};
 use serin_controller::scope::{
     Callers, Entrances, Gateway, Installation, Member, Order, Receiver, plugin, tables,
 };
-use serin_rollout::{Desired, Phase, Plan, Run, Stage, Status, desired};
+use serin_rollout::{Desired, Phase, Run, Stage, Status, desired};
 use serin_route::Weight;
 
 /// Istio's root namespace.
@@ -26,14 +26,16 @@ pub(crate) const ROOT: &str = "istio-system";
 /// What is in the cluster beside the Canary.
 pub(crate) struct World {
     pub(crate) facts: Facts,
-    pub(crate) plan: Plan,
+    pub(crate) release: Release,
     pub(crate) seen: Observed,
 }
 
 impl World {
     /// A Canary, and the objects that its author has made.
-    pub(crate) fn new(canary: &Canary, plan: Plan, given: &[DynamicObject]) -> Self {
-        let service = canary.spec.service.as_ref().unwrap();
+    pub(crate) fn new(read: &Read, given: &[DynamicObject]) -> Self {
+        let canary = &read.canary;
+        let release = meaning(read);
+        let service = &release.service;
         let of_kind = |kind: &str| {
             let is = |it: &&DynamicObject| it.types.as_ref().unwrap().kind == kind;
             given.iter().filter(is).cloned().collect::<Vec<_>>()
@@ -54,7 +56,7 @@ impl World {
         let mut seen = Observed::new(target, configs);
         seen.autoscaler = of_kind("HorizontalPodAutoscaler").pop();
         seen.apex = of_kind("Service").pop();
-        Self { facts: Facts::of(canary, callers).unwrap(), plan, seen }
+        Self { facts: Facts::of(canary, &release, callers), release, seen }
     }
 
     /// The target's image changes.
@@ -68,7 +70,7 @@ impl World {
     }
 
     pub(crate) fn desired(&self, status: &Status) -> Desired {
-        desired(&self.plan, status)
+        desired(&self.release.plan, status)
     }
 
     pub(crate) fn objects(&self, status: &Status) -> Objects {
@@ -149,6 +151,12 @@ impl World {
             })
         })
     }
+}
+
+/// What a Canary means; nothing may be wrong with it.
+fn meaning(read: &Read) -> Release {
+    let given = Given { templates: &read.templates, ..Given::default() };
+    release(&read.canary, &given).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 pub(crate) fn installation() -> Installation {

@@ -67,6 +67,27 @@ impl ApiServer {
         self.api.post(path, object)
     }
 
+    /// Replaces the object there.
+    pub fn put(&self, path: &str, object: &serde_json::Value) -> Result<serde_json::Value> {
+        self.api.put(path, object)
+    }
+
+    /// Applies the object there, server-side and by force. A field that its kind does not have is refused.
+    pub fn apply(
+        &self,
+        path: &str,
+        manager: &str,
+        object: &serde_json::Value,
+    ) -> Result<serde_json::Value> {
+        let path = format!("{path}?fieldManager={manager}&force=true&fieldValidation=Strict");
+        self.api.patch(&path, "application/apply-patch+yaml", object)
+    }
+
+    /// Merges the fields into the object there.
+    pub fn merge(&self, path: &str, fields: &serde_json::Value) -> Result<serde_json::Value> {
+        self.api.patch(path, "application/merge-patch+json", fields)
+    }
+
     /// Deletes the object there.
     pub fn delete(&self, path: &str) -> Result<()> {
         self.api.delete(path)

@@ -50,6 +50,18 @@ impl Api {
         read("POST", path, request.send(object.to_string()))
     }
 
+    /// Replaces the object there, and returns it as it was stored.
+    pub(crate) fn put(&self, path: &str, object: &Value) -> Result<Value> {
+        let request = self.agent.put(self.at(path)).content_type("application/json");
+        read("PUT", path, request.send(object.to_string()))
+    }
+
+    /// Patches the object there, and returns it as it was stored.
+    pub(crate) fn patch(&self, path: &str, kind: &str, fields: &Value) -> Result<Value> {
+        let request = self.agent.patch(self.at(path)).content_type(kind);
+        read("PATCH", path, request.send(fields.to_string()))
+    }
+
     /// Deletes the object there.
     pub(crate) fn delete(&self, path: &str) -> Result<()> {
         read("DELETE", path, self.agent.delete(self.at(path)).call()).map(drop)

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::{
     access::Access,
@@ -53,6 +54,20 @@ pub fn install(access: &Access) -> Result<()> {
     set_mark(access, &wanted)
 }
 
+/// What istioctl would install, as YAML: a stream of objects, the definitions of Istio's kinds among them. For an API
+/// server that has no pods, so nothing of it runs.
+pub fn manifests() -> Result<String> {
+    let mut command = Command::new(programs::mesh()?.istioctl);
+    let file = operator()?;
+    command.args(["manifest", "generate", "--filename"]).arg(file.path());
+    let output = command.output().context("istioctl could not be started")?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("`istioctl manifest generate` ended with {}: {}", output.status, error.trim());
+    }
+    String::from_utf8(output.stdout).context("`istioctl manifest generate` printed no text")
+}
+
 /// Waits until all of it is ready; says what is not when that takes too long.
 pub fn wait(access: &Access) -> Result<()> {
     let deadline = Instant::now() + READY_WITHIN;
@@ -72,8 +87,7 @@ pub fn wait(access: &Access) -> Result<()> {
 /// istioctl carries the charts, and waits for istiod before it goes on to the gateway.
 fn istioctl(access: &Access) -> Result<()> {
     let programs = programs::mesh()?;
-    let file = tempfile::Builder::new().prefix("istio-").suffix(".yaml").tempfile()?;
-    std::fs::write(file.path(), ISTIO_OPERATOR)?;
+    let file = operator()?;
     let mut command = Command::new(programs.istioctl);
     command.args(["install", "--skip-confirmation", "--filename"]).arg(file.path());
     let output = command
@@ -87,6 +101,13 @@ fn istioctl(access: &Access) -> Result<()> {
         bail!("istioctl ended with {}: {}{}\n  {pods}", output.status, said.trim(), error.trim());
     }
     Ok(())
+}
+
+/// What istioctl is to install; the file lives as long as the value.
+fn operator() -> Result<NamedTempFile> {
+    let file = tempfile::Builder::new().prefix("istio-").suffix(".yaml").tempfile()?;
+    std::fs::write(file.path(), ISTIO_OPERATOR)?;
+    Ok(file)
 }
 
 /// The mark of what was installed to the end; empty before.

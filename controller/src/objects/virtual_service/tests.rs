@@ -1,8 +1,7 @@
 use super::*;
 use crate::fixture::{at_rest, facts, in_rollout};
-use crate::objects::Unscoped;
 use crate::scope::{Callers, Gateway, Labels, Reach};
-use serin_api::canary::Verbatim;
+use serin_api::canary::{Unscoped, Verbatim};
 
 fn fields(value: &Value) -> Fields {
     value.as_object().unwrap().clone()

@@ -1,0 +1,4 @@
+//! What a cluster's API server makes of our definitions and of the objects that we write.
+
+mod definitions;
+mod projection;
