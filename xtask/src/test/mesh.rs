@@ -53,7 +53,7 @@ fn environment() -> Result<Vec<(String, String)>> {
     Ok(lines.lines().filter_map(variable).collect())
 }
 
-/// `export NAME=value`, the value quoted or not. One that names another variable, as `PATH` does, only a shell can read.
+/// `export NAME=value`, the value quoted or not. Only a shell can read one that names another variable, as `PATH` does.
 fn variable(line: &str) -> Option<(String, String)> {
     let (name, value) = line.trim().strip_prefix("export ")?.split_once('=')?;
     let value = value.trim_matches(['\'', '"']);
