@@ -1,7 +1,10 @@
 //! What is made for a Canary, phase by phase: a cluster with Istio takes every object as it is, and takes it a second
 //! time without a change.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use serin_api::keys;
@@ -18,7 +21,7 @@ fn a_cluster_takes_every_object_of_every_phase_and_a_second_time_changes_nothing
     for name in NAMESPACES {
         namespace(&server, name).expect("a namespace");
     }
-    let mut cases = sorted(repository("controller/golden"));
+    let mut cases = sorted(&repository("controller/golden"));
     cases.retain(|case| case.is_dir());
     assert!(cases.len() > 5, "{cases:?}");
     for case in cases {
@@ -29,7 +32,7 @@ fn a_cluster_takes_every_object_of_every_phase_and_a_second_time_changes_nothing
 }
 
 /// Lives through a case and removes what it made.
-fn live(server: &ApiServer, case: &PathBuf) -> usize {
+fn live(server: &ApiServer, case: &Path) -> usize {
     let read = |name: &str| objects(&case.join(name)).expect("YAML");
     let mut there: Vec<String> = Vec::new();
     for object in read("given.yaml") {
@@ -87,18 +90,18 @@ fn assert_idle(server: &ApiServer, at: &str, object: &Value, context: &str) {
 }
 
 /// The files of the phases, in order of their numbers.
-fn phases(case: &PathBuf) -> Vec<PathBuf> {
+fn phases(case: &Path) -> Vec<PathBuf> {
     let number = |file: &PathBuf| -> Option<u32> {
         file.file_name()?.to_str()?.split_once('-')?.0.parse().ok()
     };
-    let mut files = sorted(case.clone());
+    let mut files = sorted(case);
     files.retain(|file| number(file).is_some());
     files.sort_by_key(number);
     assert!(files.len() > 5, "{files:?}");
     files
 }
 
-fn sorted(directory: PathBuf) -> Vec<PathBuf> {
+fn sorted(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).expect("a directory of golden files");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
