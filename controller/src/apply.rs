@@ -16,7 +16,7 @@ use crate::resources;
 
 /// An object that is not as it should be. Whatever comes before it is.
 #[derive(Debug, ThisError)]
-#[error("{object} is not taken: {source}")]
+#[error("{object} is not taken: {}", resources::words(source))]
 pub(crate) struct ApplyError {
     object: ObjectRef,
     source: Box<Error>,

@@ -22,6 +22,7 @@ use crate::identity::Identity;
 use crate::interests::Key;
 use crate::observe::{neighbours, observe, strangers};
 use crate::plan::{no_target, plan, rival};
+use crate::resources::words;
 use crate::{clock, observe as read};
 
 /// Somebody was faster, or something was applied that was not before: look again.
@@ -48,7 +49,7 @@ pub(crate) enum Stop {
     #[error("the Canary has changed meanwhile")]
     Conflict,
     /// The API server does not do what it is asked.
-    #[error("the API server: {0}")]
+    #[error("the API server: {}", words(.0))]
     Cluster(Box<Error>),
     /// Not all objects are as they should be.
     #[error(transparent)]

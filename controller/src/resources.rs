@@ -1,7 +1,7 @@
 //! The client's access to each kind of object.
 
 use kube::core::{ApiResource, DynamicObject};
-use kube::{Api, Client};
+use kube::{Api, Client, Error};
 
 use crate::kind::Kind;
 
@@ -20,6 +20,14 @@ pub(crate) fn gateways(client: &Client, namespace: &str) -> Api<DynamicObject> {
 pub(crate) fn replica_sets(client: &Client, namespace: &str) -> Api<DynamicObject> {
     let sets = read_only("apps", "v1", "ReplicaSet", "replicasets");
     Api::namespaced_with(client.clone(), namespace, &sets)
+}
+
+/// What went wrong, in the API server's words where it has said any.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
+    }
 }
 
 fn read_only(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
