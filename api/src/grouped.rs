@@ -37,7 +37,8 @@ macro_rules! resource {
     ($object:ty, $kind:expr, $plural:expr) => {
         impl kube::Resource for $object {
             type DynamicType = $crate::Group;
-            type Scope = kube::core::NamespaceResourceScope;
+            // As the group is data, a client takes the scope as data, too.
+            type Scope = kube::core::DynamicResourceScope;
 
             fn kind(_: &$crate::Group) -> std::borrow::Cow<'_, str> {
                 $kind.into()

@@ -1,4 +1,6 @@
-//! The controller's pure rooms: what should exist in the cluster, and who may say so.
+//! The controller.
+//!
+//! Pure rooms say what should exist in the cluster, and who may say so:
 //!
 //! ```text
 //! Canary ──► Facts ─┐
@@ -8,14 +10,32 @@
 //! Lease, now ──► lease::next_action
 //! ```
 //!
-//! Nothing here performs I/O or reads a clock. The shell around it is `observe → plan → step → commit → apply →
-//! announce`; what it applies is made here, always all of it.
+//! The shell around them is [`run`]: watches wake `reconcile`, which is `observe → plan → step → commit → apply →
+//! announce`, each a file. Only `observe`, `commit`, `apply` and `announce` await the network, and `clock` alone knows
+//! what time it is.
 
+mod announce;
+mod apply;
+pub mod args;
+mod clock;
+mod commit;
+mod context;
+mod decide;
 #[cfg(test)]
 mod fixture;
+mod history;
 pub mod identity;
+mod interests;
 pub mod istio;
 pub mod kind;
 pub mod lease;
+pub mod logs;
 pub mod objects;
+mod observe;
+mod plan;
+mod readiness;
+mod reconcile;
+mod resources;
+pub mod run;
 pub mod scope;
+pub mod shutdown;

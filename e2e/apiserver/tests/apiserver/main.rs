@@ -1,4 +1,6 @@
 //! What a cluster's API server makes of our definitions and of the objects that we write.
 
+mod controller;
 mod definitions;
+mod pods;
 mod projection;

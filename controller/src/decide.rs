@@ -1,0 +1,130 @@
+//! From what was seen to what is done: the call of [`serin_rollout::step()`], and the objects that follow from it.
+//! Pure.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Deserialize as _;
+use serde_json::Value;
+use serin_api::canary::CanaryStatus;
+use serin_api::release::Target;
+use serin_api::{Canary, Release, keys};
+use serin_rollout::{
+    Acknowledged, Desired, Intent, Projection, Readiness, Seen, Stage, Status, Step, Traffic,
+    Workloads, desired, step,
+};
+
+use crate::context::Memory;
+use crate::objects::{Facts, Objects, Observed, ProjectionError, objects, primary_revision};
+use crate::observe::Observation;
+use crate::readiness::{readiness, ready_pods};
+
+/// What is done.
+pub(crate) struct Decision {
+    /// What `step` says.
+    pub(crate) step: Step,
+    /// Its status as the Canary's.
+    pub(crate) status: CanaryStatus,
+    /// What the cluster should look like.
+    pub(crate) wanted: Desired,
+    /// All of it, object by object.
+    pub(crate) objects: Objects,
+    /// What a person should know as long as it is so.
+    pub(crate) lines: BTreeSet<String>,
+}
+
+/// Chance and time, which no decision makes for itself.
+pub(crate) struct Circumstances {
+    pub(crate) dice: [u8; 32],
+    pub(crate) now: Timestamp,
+}
+
+/// Decides.
+pub(crate) fn decide(
+    canary: &Canary,
+    release: &Release,
+    status: &Status,
+    memory: &Memory,
+    seen: &Observation,
+    circumstances: &Circumstances,
+) -> Result<Decision, ProjectionError> {
+    let Circumstances { dice, now } = *circumstances;
+    let (plan, before) = (&release.plan, desired(&release.plan, status));
+    let view = seen.at(before.primary_revision.as_deref());
+    let projection = Projection {
+        applied: memory.applied.as_ref() == Some(&before),
+        acknowledged: acknowledged(status),
+    };
+    let workloads = workloads(release, &view, now);
+    let traffic = Traffic::default();
+    let (intent, revision) = (intent(canary), view.revision);
+    let seen_by_step =
+        Seen { dice, intent, revision, workloads, projection, traffic, answers: Vec::new() };
+    let step = step(plan, status, memory.ledger.clone(), &seen_by_step, now);
+
+    let wanted = desired(plan, &step.status);
+    let facts = Facts::of(canary, release, seen.callers.clone());
+    let view = seen.at(wanted.primary_revision.as_deref());
+    let objects = objects(&facts, &wanted, &view)?;
+    let mut lines: BTreeSet<String> = objects.gaps.iter().map(ToString::to_string).collect();
+    lines.extend(seen.missing_gateways.iter().map(|it| format!("Gateway {it} does not exist")));
+    lines.extend(hold(release, &step.status));
+    lines.extend(no_intent(canary));
+    let mut next = canary.status.clone().unwrap_or_default();
+    next.record(&step.status, Target::KIND, now);
+    Ok(Decision { step, status: next, wanted, objects, lines })
+}
+
+/// Whether the proxies show what was committed. This controller neither writes their tables nor hears their reports
+/// yet, so nobody shows a weight; and an end, which is weight 0, is shown by all who were never told of a beginning.
+fn acknowledged(status: &Status) -> Acknowledged {
+    match &status.run {
+        Some(run) if run.stage == Stage::Ending => Acknowledged::Yes,
+        _ => Acknowledged::No,
+    }
+}
+
+/// Why a run does not get any weight.
+fn hold(release: &Release, status: &Status) -> Option<String> {
+    let run = status.run.as_ref()?;
+    let waits = matches!(run.stage, Stage::Preparing | Stage::Analysing);
+    let (name, namespace) = (&release.plan.name, &release.plan.namespace);
+    waits.then(|| {
+        format!(
+            "Hold {name}.{namespace}: all traffic stays on primary, for this controller does not write the filters' \
+             tables nor receive their reports yet"
+        )
+    })
+}
+
+/// What a person wants. What is no intent is told; the annotation goes all the same, and the release goes on.
+fn intent(canary: &Canary) -> Option<Intent> {
+    read(said(canary)?)
+}
+
+fn no_intent(canary: &Canary) -> Option<String> {
+    let word = said(canary).filter(|word| read(word).is_none())?;
+    let words = "pause, resume, abort, promote or retry";
+    Some(format!("annotation {} must be {words}, not {word:?}", keys::INTENT))
+}
+
+fn said(canary: &Canary) -> Option<&str> {
+    canary.metadata.annotations.as_ref()?.get(keys::INTENT).map(String::as_str)
+}
+
+fn read(word: &str) -> Option<Intent> {
+    Intent::deserialize(Value::from(word)).ok()
+}
+
+fn workloads(release: &Release, seen: &Observed, now: Timestamp) -> Workloads {
+    let target = &release.target;
+    let of = |workload, percent| readiness(workload, percent, target.progress_deadline, now);
+    let primary = seen.primary.as_ref().map(|it| of(it, target.primary_ready)).unwrap_or_default();
+    let runs = primary_revision(seen).filter(|_| primary == Readiness::Ready);
+    Workloads {
+        primary,
+        primary_revision: runs.unwrap_or_default(),
+        canary: of(&seen.target, target.canary_ready),
+        canary_pods: ready_pods(&seen.target),
+    }
+}
