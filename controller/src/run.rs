@@ -21,8 +21,8 @@ use crate::interests::Key;
 use crate::kind::Kind;
 use crate::reconcile::{failed, reconcile};
 
-/// How long reconciliations under way may take to end: Kubernetes kills a pod thirty seconds after it has asked it to stop. A watch
-/// whose definition is not installed never ends by itself.
+/// How long reconciliations under way may take to end: Kubernetes kills a pod thirty seconds after it has asked it to
+/// stop. A watch whose definition is not installed never ends by itself.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What the installer decided.
