@@ -195,7 +195,7 @@ fn a_canary_is_initialized_and_whatever_is_deleted_or_mangled_comes_back() {
     let _pods = Pods::ready_in(&server, NAMESPACE);
     let controller = Controller::start(server.kubeconfig());
     until_phase(&server, "Initialized");
-    until_told(&server, "Initialization done! store.prod");
+    until_told(&server, "Initialization done! release.prod");
     eventually("the target to have no pods", || replicas(&server, "shop") == 0).expect("scaled");
     assert_eq!(replicas(&server, "shop-primary"), 2);
 
