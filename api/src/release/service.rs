@@ -29,6 +29,7 @@ pub(super) fn service(canary: &Canary, problems: &mut Problems) -> Service {
         delegate(given, &field, problems);
     } else {
         hosts(given, &field.at("hosts"), problems);
+        everywhere(given, &field.at("hosts"), problems);
         gateways(given, &field.at("gateways"), problems);
     }
     given.clone()
@@ -95,6 +96,16 @@ fn hosts(given: &Service, field: &Field, problems: &mut Problems) {
             let rule = "must be a host's name, *, or * before a dot and a name";
             problems.add(field.nth(index), format!("{rule}, not {host:?}"));
         }
+    }
+}
+
+/// Istio refuses it: it would take all traffic of all sidecars.
+fn everywhere(given: &Service, field: &Field, problems: &mut Problems) {
+    let mesh = given.gateways.is_empty() || given.gateways.iter().any(|it| it == "mesh");
+    let all = given.hosts.iter().position(|host| host == "*");
+    if let (Some(index), true) = (all, mesh) {
+        let rule = "must not be * for the gateway mesh: name hosts, or gateways other than mesh";
+        problems.add(field.nth(index), rule);
     }
 }
 
