@@ -46,8 +46,12 @@ fn primary(facts: &Facts, desired: &Desired, seen: &Observed, target: &Target<'_
     // At promotion it becomes what the target is, size included.
     let follows = follows(desired, seen) == Follows::Target && desired.canary_runs;
     let copied = follows && facts.autoscaler.is_none() && target.replicas() > 0;
+    // One that was just made, and not scaled yet. One that was taken over is not made smaller: it serves.
+    let first = !desired.initialized && facts.autoscaler.is_none() && now > 0;
     let wanted = if copied {
         target.replicas()
+    } else if first && seen.primary.is_some() {
+        now.max(target.replicas())
     } else if seen.primary.is_none() || now == 0 {
         wanted_of_primary(facts, seen, target)
     } else {
@@ -102,6 +106,9 @@ mod tests {
         let first =
             |revision: &str| Desired { initialized: false, canary_runs: true, ..at_rest(revision) };
         let it = seen(3, None);
+        assert_eq!(made(&facts(), &first(&it.revision), &it), [Some(3), None]);
+        // Whoever made it may have ended before it was scaled.
+        let it = seen(3, Some(1));
         assert_eq!(made(&facts(), &first(&it.revision), &it), [Some(3), None]);
         // Nor is it given any that its author did not want.
         let none = seen(0, None);

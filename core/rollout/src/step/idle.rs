@@ -17,7 +17,8 @@ impl Turn<'_> {
         if self.status.promoted_revision.is_none() && !self.seen.revision.is_empty() {
             self.status.promoted_revision = Some(self.seen.revision.clone());
         }
-        if workloads.primary != Readiness::Ready {
+        // A primary that is ready may have been made by half: its size is a write of its own.
+        if workloads.primary != Readiness::Ready || !self.seen.projection.applied {
             return;
         }
         // What primary runs is what was promoted: taking over starts no release unless the target differs.

@@ -71,6 +71,10 @@ fn initialisation_waits_for_primary_and_takes_over_what_it_runs() {
     drill.after(500);
     assert_eq!(drill.status.promoted_revision.as_deref(), Some("v2"));
     drill.seen.workloads.primary = Readiness::Ready;
+    drill.seen.projection.applied = false;
+    drill.after(500);
+    assert_eq!(drill.status.phase, Phase::Initializing, "primary may have been made by half");
+    drill.seen.projection.applied = true;
     drill.pass(60);
     assert_eq!(drill.status.phase, Phase::Initialized, "the first revision is no release");
     let mut takeover = Drill::new(plan());
