@@ -7,7 +7,7 @@ use serde_json::Value;
 use serin_rollout::{Phase, Stage, Status};
 use serin_route::Weight;
 
-use crate::canary::{CanaryStatus, Condition, StatusProblem, Verbatim};
+use crate::canary::{CanaryPhase, CanaryStatus, Condition, StatusProblem, Verbatim};
 use crate::{Problem, Problems};
 
 /// The one condition; Flagger's. No `Ready` and no `Reconciling`: whoever applied the object would wait for them.
@@ -36,7 +36,7 @@ impl CanaryStatus {
         self.canary_weight = percent(weight(rollout));
         self.last_applied_spec.clone_from(&rollout.tried_revision);
         self.last_promoted_spec.clone_from(&rollout.promoted_revision);
-        self.promoted(rollout, kind, now);
+        self.promoted(told(rollout, kind), now);
         if self.flaggers() != before {
             self.last_transition_time = Some(seconds(now));
         }
@@ -58,8 +58,21 @@ impl CanaryStatus {
         self.serin.get_or_insert_default().problems = recorded;
     }
 
-    fn promoted(&mut self, rollout: &Status, kind: &str, now: Timestamp) {
-        let (status, message) = told(rollout, kind);
+    /// Records that the Canary is being deleted. Where its rollout stood is kept: what is taken back follows from it.
+    pub fn terminate(&mut self, kind: &str, now: Timestamp) {
+        let before = self.flaggers();
+        self.phase = CanaryPhase::Terminating;
+        (self.canary_weight, self.iterations) = (0, 0);
+        // Flagger's words of this phase.
+        let message = format!("New {kind} detected, starting initialization.");
+        self.promoted(("Unknown", message), now);
+        if self.flaggers() != before {
+            self.last_transition_time = Some(seconds(now));
+        }
+        self.serin.get_or_insert_default().problems.clear();
+    }
+
+    fn promoted(&mut self, (status, message): (&str, String), now: Timestamp) {
         let reason = Some(self.phase.name().to_owned());
         let position = self.conditions.iter().position(|it| it.kind == PROMOTED);
         let before = position.map(|at| self.conditions.remove(at)).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What happened is told: as Events of the Canary, and in the log. It follows the commit and the writes; a crash may
 //! lose it, and a slow API server delays no decision that is made already.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use serin_api::{Canary, keys};
@@ -29,10 +30,30 @@ pub(crate) async fn tell(
     action: &str,
     message: &str,
 ) {
-    let subject = format!("{}.{}", canary.name(), canary.namespace());
+    let name = format!("{}.{}", canary.name(), canary.namespace());
+    let subject = Subject { name, reference: canary.object_ref(&canary.group) };
+    tell_of(context, &subject, severity, action, message).await;
+}
+
+/// What something is told of.
+pub(crate) struct Subject {
+    /// `NAME.NAMESPACE`.
+    pub(crate) name: String,
+    pub(crate) reference: ObjectReference,
+}
+
+/// Tells one thing of what need not be readable.
+pub(crate) async fn tell_of(
+    context: &Context,
+    subject: &Subject,
+    severity: Severity,
+    action: &str,
+    message: &str,
+) {
+    let name = &subject.name;
     match severity {
-        Severity::Info => tracing::info!(canary = subject, action, "{message}"),
-        Severity::Warn | Severity::Error => tracing::warn!(canary = subject, action, "{message}"),
+        Severity::Info => tracing::info!(canary = name, action, "{message}"),
+        Severity::Warn | Severity::Error => tracing::warn!(canary = name, action, "{message}"),
     }
     let type_ = match severity {
         Severity::Info => EventType::Normal,
@@ -49,9 +70,9 @@ pub(crate) async fn tell(
     // words are lost.
     let reporter = Reporter { controller: keys::FIELD_MANAGER.to_owned(), instance: None };
     let recorder = Recorder::new(context.client.clone(), reporter);
-    let published = recorder.publish(&event, &canary.object_ref(&canary.group)).await;
+    let published = recorder.publish(&event, &subject.reference).await;
     if let Err(error) = published {
-        tracing::warn!(canary = subject, %error, "an event is lost");
+        tracing::warn!(canary = name, %error, "an event is lost");
     }
 }
 

@@ -5,11 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use kube::Client;
-use serin_api::Canary;
+use kube::runtime::reflector::Store;
+use serin_api::{Canary, Group};
 use serin_rollout::{Desired, Ledger};
 
+use crate::apply::Written;
+use crate::guarded::Guarded;
 use crate::interests::{Interests, Key};
+use crate::observe::Kept;
 use crate::run::Options;
 
 /// What all reconciliations share.
@@ -19,6 +24,10 @@ pub(crate) struct Context {
     pub(crate) interests: Arc<Interests>,
     /// With the uid of the Canary that it is about.
     memories: Mutex<BTreeMap<Key, (String, SharedMemory)>>,
+    /// What was told last of Canaries that do not read.
+    unreadable: Mutex<BTreeMap<Key, String>>,
+    /// The Canaries of each group, as far as they are known.
+    stores: Mutex<BTreeMap<Group, Store<Guarded>>>,
 }
 
 /// A Canary is reconciled by one task at a time, so nobody waits for this lock.
@@ -31,17 +40,32 @@ pub(crate) struct Memory {
     pub(crate) ledger: Ledger,
     /// The projection that was applied last, to its end.
     pub(crate) applied: Option<Desired>,
+    /// What was seen last, while it is likely to be asked for again.
+    pub(crate) seen: Option<Kept>,
+    /// The objects that were all as they should be when that was seen, in short.
+    pub(crate) settled: Option<u64>,
+    /// What was written of each object, and how it looked afterwards.
+    pub(crate) written: Written,
     /// The replicas of primary when it was last seen.
     pub(crate) primary_replicas: Option<i32>,
     /// What was told last of what it waits for, and of what went wrong.
     pub(crate) told: BTreeSet<String>,
     /// Failures in a row.
     pub(crate) failures: u32,
+    /// Of a Canary that is deleted: when its traffic was moved last, or first looked at.
+    pub(crate) moved: Option<Timestamp>,
 }
 
 impl Context {
     pub(crate) fn new(client: Client, options: Options) -> Self {
-        Self { client, options, interests: Arc::default(), memories: Mutex::default() }
+        Self {
+            client,
+            options,
+            interests: Arc::default(),
+            memories: Mutex::default(),
+            unreadable: Mutex::default(),
+            stores: Mutex::default(),
+        }
     }
 
     /// What is remembered of a Canary. One of the same name that is made later is another.
@@ -55,9 +79,31 @@ impl Context {
         Arc::clone(memory)
     }
 
+    /// Whether a Canary that does not read is to be told of: the same was not told before.
+    pub(crate) fn is_news(&self, canary: &Key, line: &str) -> bool {
+        let mut told = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(canary.clone(), line.to_owned()).as_deref() != Some(line)
+    }
+
+    /// The Canary reads (again).
+    pub(crate) fn reads(&self, canary: &Key) {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
+    }
+
+    /// The Canaries of a group, as its watch shows them.
+    pub(crate) fn keep_store(&self, group: Group, store: Store<Guarded>) {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).insert(group, store);
+    }
+
+    /// See [`Self::keep_store`]; none before its watch has begun.
+    pub(crate) fn store(&self, group: Group) -> Option<Store<Guarded>> {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).get(&group).cloned()
+    }
+
     /// The Canary is gone.
     pub(crate) fn forget(&self, canary: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
         self.interests.forget(canary);
     }
 }

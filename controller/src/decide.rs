@@ -10,7 +10,7 @@ use serin_api::canary::CanaryStatus;
 use serin_api::release::Target;
 use serin_api::{Canary, Release, keys};
 use serin_rollout::{
-    Acknowledged, Desired, Intent, Projection, Readiness, Seen, Stage, Status, Step, Traffic,
+    Acknowledged, Desired, Intent, Plan, Projection, Readiness, Seen, Stage, Status, Step, Traffic,
     Workloads, desired, step,
 };
 
@@ -53,7 +53,7 @@ pub(crate) fn decide(
     let view = seen.at(before.primary_revision.as_deref());
     let projection = Projection {
         applied: memory.applied.as_ref() == Some(&before),
-        acknowledged: acknowledged(status),
+        acknowledged: acknowledged(plan, status),
     };
     let workloads = workloads(release, &view, now);
     let traffic = Traffic::default();
@@ -76,10 +76,11 @@ pub(crate) fn decide(
 }
 
 /// Whether the proxies show what was committed. This controller neither writes their tables nor hears their reports
-/// yet, so nobody shows a weight; and an end, which is weight 0, is shown by all who were never told of a beginning.
-fn acknowledged(status: &Status) -> Acknowledged {
+/// yet, so nobody shows a weight; and an end, which is weight 0, is shown by all who were never told of a beginning, as
+/// is a run that never gets a weight.
+fn acknowledged(plan: &Plan, status: &Status) -> Acknowledged {
     match &status.run {
-        Some(run) if run.stage == Stage::Ending => Acknowledged::Yes,
+        Some(run) if run.stage == Stage::Ending || plan.skip_analysis => Acknowledged::Yes,
         _ => Acknowledged::No,
     }
 }
@@ -87,7 +88,8 @@ fn acknowledged(status: &Status) -> Acknowledged {
 /// Why a run does not get any weight.
 fn hold(release: &Release, status: &Status) -> Option<String> {
     let run = status.run.as_ref()?;
-    let waits = matches!(run.stage, Stage::Preparing | Stage::Analysing);
+    let live = matches!(run.stage, Stage::Preparing | Stage::Analysing);
+    let waits = live && !release.plan.skip_analysis;
     let (name, namespace) = (&release.plan.name, &release.plan.namespace);
     waits.then(|| {
         format!(

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The shell around them is [`run`]: watches wake `reconcile`, which is `observe → plan → step → commit → apply →
-//! announce`, each a file. Only `observe`, `commit`, `apply` and `announce` await the network, and `clock` alone knows
-//! what time it is.
+//! announce`, each a file; a Canary that is deleted takes the way of `deletion`. Only `observe`, `commit`, `apply`,
+//! `announce`, `deletion` and `guarded` await the network, and `clock` alone knows what time it is.
 
 mod announce;
 mod apply;
@@ -21,8 +21,10 @@ mod clock;
 mod commit;
 mod context;
 mod decide;
+mod deletion;
 #[cfg(test)]
 mod fixture;
+mod guarded;
 mod history;
 pub mod identity;
 mod interests;
@@ -39,3 +41,4 @@ mod resources;
 pub mod run;
 pub mod scope;
 pub mod shutdown;
+mod watches;

@@ -1,6 +1,9 @@
 //! What is in the cluster, as far as it concerns one Canary. Reads only; each is preceded by an interest, so that what
-//! changes after it is read wakes the Canary.
+//! changes after it is read wakes the Canary, and what was read may be kept until then.
 
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
 use kube::api::ListParams;
 use kube::core::{DynamicObject, ObjectMeta};
 use kube::{Api, Client, Error};
@@ -8,16 +11,53 @@ use serde_json::Value;
 use serin_api::{Canary, Problems, Release, keys};
 use serin_rollout::Status;
 
-use crate::context::Context;
+use crate::context::{Context, Memory};
+use crate::guarded::Guarded;
 use crate::history;
 use crate::identity::Identity;
+use crate::interests::{Key, Subject};
 use crate::kind::Kind;
 use crate::objects::{
     ObjectRef, Objects, Observed, Reference, primary_revision, references, target_revision,
 };
 use crate::reconcile::Stop;
 use crate::resources;
-use crate::scope::{Callers, Entrances, Gateway};
+use crate::scope::{Callers, Entrances, Gateway, delegates};
+
+/// `VirtualService`s of a page, where all of the cluster are read.
+const PAGE: u32 = 500;
+
+/// An observation that holds as long as nothing that it is made of has changed.
+pub(crate) struct Kept {
+    /// What was read follows from these.
+    basis: Basis,
+    pub(crate) seen: Arc<Observation>,
+}
+
+/// What decides what is read, and how many events had concerned the Canary before it was.
+#[derive(PartialEq, Eq)]
+struct Basis {
+    events: u64,
+    /// Of the Canary: its spec.
+    generation: Option<i64>,
+    /// Of its status: earlier revisions of the target are read for these.
+    revisions: [Option<String>; 2],
+}
+
+impl Basis {
+    fn now(context: &Context, canary: &Canary, status: &Status) -> Self {
+        Self {
+            events: context.interests.events(canary),
+            generation: canary.metadata.generation,
+            revisions: revisions(status),
+        }
+    }
+}
+
+/// The revisions that primary may have to be restored at.
+fn revisions(status: &Status) -> [Option<String>; 2] {
+    [status.promoted_revision.clone(), status.run.as_ref().map(|run| run.revision.clone())]
+}
 
 /// What was seen.
 pub(crate) struct Observation {
@@ -42,31 +82,74 @@ impl Observation {
         Observed { promoted_template, ..self.seen.clone() }
     }
 
-    /// The replicas of primary, now or when it was last seen.
-    pub(crate) fn primary_replicas(&self) -> Option<i32> {
-        self.seen.primary_replicas
+    /// What of ours was there, with its metadata.
+    pub(crate) fn of_ours(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
+        self.ours.iter().find(|(it, _)| it == object).map(|(_, metadata)| metadata)
     }
 }
 
 /// The Canary as it is now: what woke us may be older than our own last write.
-pub(crate) async fn canary(client: &Client, canary: &Canary) -> Result<Option<Canary>, Error> {
-    let api: Api<Canary> = Api::namespaced_with(client.clone(), canary.namespace(), &canary.group);
-    api.get_opt(canary.name()).await
+pub(crate) async fn canary(client: &Client, key: &Key) -> Result<Option<Guarded>, Error> {
+    let api: Api<Guarded> = Api::namespaced_with(client.clone(), &key.namespace, &key.group);
+    api.get_opt(&key.name).await
 }
 
-/// All Canaries of the namespace, of every group that is served.
+/// All Canaries of the namespace that read, of every group that is served. From the watches' memory: an older one is
+/// known there before a younger one of its group wakes us, and whoever comes later is woken by what we do.
 pub(crate) async fn neighbours(context: &Context, canary: &Canary) -> Result<Vec<Canary>, Error> {
     let mut all = Vec::new();
     for group in &context.options.groups {
+        let store = context.store(*group);
+        let ready = store.filter(|it| matches!(it.wait_until_ready().now_or_never(), Some(Ok(()))));
+        if let Some(store) = ready {
+            let read = store.state().into_iter().filter_map(|it| it.0.as_ref().ok().cloned());
+            all.extend(read.filter(|it| it.namespace() == canary.namespace()));
+            continue;
+        }
         let client = context.client.clone();
-        let api: Api<Canary> = Api::namespaced_with(client, canary.namespace(), group);
-        all.extend(api.list(&ListParams::default()).await?);
+        let api: Api<Guarded> = Api::namespaced_with(client, canary.namespace(), group);
+        let list = api.list(&ListParams::default()).await?;
+        all.extend(list.into_iter().filter_map(|it| it.0.ok()));
     }
     Ok(all)
 }
 
-/// What is in the cluster; none without a target.
-pub(crate) async fn observe(
+/// What was seen last, if it still holds.
+///
+/// It does if no event has concerned the Canary since before it was read, neither its spec nor the revisions that
+/// matter are others, and we have written nothing: whoever writes takes it from the memory. How events cannot be missed
+/// stands in [`crate::watches`].
+pub(crate) fn kept(
+    context: &Context,
+    canary: &Canary,
+    status: &Status,
+    memory: &mut Memory,
+) -> Option<Arc<Observation>> {
+    let now = Basis::now(context, canary, status);
+    let kept = memory.seen.take_if(|kept| kept.basis != now || now.generation.is_none());
+    drop(kept);
+    memory.seen.as_ref().map(|kept| Arc::clone(&kept.seen))
+}
+
+/// What is in the cluster, read anew, and remembered; none without a target.
+pub(crate) async fn look(
+    context: &Context,
+    canary: &Canary,
+    release: &Release,
+    status: &Status,
+    memory: &mut Memory,
+) -> Result<Option<Arc<Observation>>, Error> {
+    memory.seen = None;
+    // Before anything is read: an event that comes while it is makes it void.
+    let basis = Basis::now(context, canary, status);
+    let seen = observe(context, canary, release, status, memory.primary_replicas).await?;
+    let Some(seen) = seen.map(Arc::new) else { return Ok(None) };
+    memory.primary_replicas = seen.seen.primary_replicas;
+    memory.seen = Some(Kept { basis, seen: Arc::clone(&seen) });
+    Ok(Some(seen))
+}
+
+async fn observe(
     context: &Context,
     canary: &Canary,
     release: &Release,
@@ -107,7 +190,7 @@ pub(crate) async fn strangers(
     for object in objects.applied().filter(|it| identity.owns(it)) {
         let Some(wanted) = ObjectRef::of(&object) else { continue };
         context.interests.add(canary, [wanted.clone()]);
-        if seen.ours.iter().any(|(it, _)| *it == wanted) {
+        if seen.of_ours(&wanted).is_some() {
             continue;
         }
         let found = reader.read(wanted.kind, &wanted.name).await?;
@@ -159,8 +242,10 @@ impl Reader<'_> {
         seen: &mut Observed,
         status: &Status,
     ) -> Result<Vec<DynamicObject>, Error> {
-        let tried = status.run.as_ref().map(|run| &run.revision);
-        let mut known = status.promoted_revision.iter().chain(tried);
+        // They are not watched. A set is made before its Deployment's status tells of it, which is watched; and one
+        // that goes while its revision matters is better kept.
+        let known = revisions(status);
+        let mut known = known.iter().flatten();
         if known.all(|it| *it == seen.revision)
             && primary_revision(seen).is_none_or(|it| it == seen.revision)
         {
@@ -177,10 +262,15 @@ impl Reader<'_> {
 
     async fn callers(&self, release: &Release) -> Result<(Callers, Vec<String>), Error> {
         let (apex, home) = (self.canary.apex(), self.canary.namespace());
-        let entrances = Entrances::of(&release.service, apex, home, &[]);
+        let roots = if release.service.delegation { self.roots(apex).await? } else { Vec::new() };
+        let entrances = Entrances::of(&release.service, apex, home, &roots);
         let (mut gateways, mut missing) = (Vec::new(), Vec::new());
         for full in entrances.gateways {
             let (namespace, name) = full.split_once('/').unwrap_or((home, &full));
+            let [in_namespace, named] = [namespace, name].map(str::to_owned);
+            let kind = resources::GATEWAY.kind;
+            let subject = Subject { kind, namespace: in_namespace, name: named };
+            self.context.interests.add_subject(self.canary, subject);
             let api = resources::gateways(&self.context.client, namespace);
             match api.get_opt(name).await?.as_ref().and_then(Gateway::of) {
                 Some(gateway) => gateways.push(gateway),
@@ -190,6 +280,37 @@ impl Reader<'_> {
         let root_namespace = self.context.options.root_namespace.clone();
         let mesh = entrances.mesh;
         Ok((Callers { root_namespace, gateways, mesh, ..Callers::default() }, missing))
+    }
+
+    /// The `VirtualService`s that delegate to this one, of all namespaces; read in pages, and only they are kept.
+    async fn roots(&self, apex: &str) -> Result<Vec<DynamicObject>, Error> {
+        let interests = &self.context.interests;
+        interests.add_delegate(self.canary, apex);
+        let to = (self.canary.namespace().to_owned(), apex.to_owned());
+        let api = resources::virtual_services(&self.context.client);
+        let mut roots = Vec::new();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let list = api.list(&page).await?;
+            let more = list.metadata.continue_.filter(|token| !token.is_empty());
+            roots.extend(list.items.into_iter().filter(|it| delegates(it).contains(&to)));
+            let Some(token) = more else { break };
+            page = page.continue_token(&token);
+        }
+        // From now on it also matters that one of them delegates elsewhere. One that did so between the reading and
+        // this was an event by its former name alone, and by that it is missed: so whoever is new is read once more.
+        let mut read = Vec::new();
+        for root in roots {
+            let kind = Kind::VirtualService;
+            let Some(subject) = Subject::of(kind.name(), &root.metadata) else { continue };
+            if interests.add_subject(self.canary, subject.clone()) {
+                let api = resources::api(&self.context.client, kind, &subject.namespace);
+                read.extend(api.get_opt(&subject.name).await?);
+            } else {
+                read.push(root);
+            }
+        }
+        Ok(read)
     }
 
     /// What was made for the Canary, by label and owner.

@@ -18,13 +18,8 @@ pub(crate) fn plan(canary: &Canary) -> Result<Release, Problems> {
 
 /// Fields that wait for their turn: a line goes when its field is carried out.
 fn unsupported(canary: &Canary) -> Vec<String> {
-    let (spec, analysis) = (&canary.spec, &canary.spec.analysis);
-    let delegation = spec.service.as_ref().is_some_and(|service| service.delegation);
-    let whole = [
-        ("spec.revertOnDeletion", spec.revert_on_deletion),
-        ("spec.service.delegation", delegation),
-        ("spec.analysis.webhooks", !analysis.webhooks.is_empty()),
-    ];
+    let analysis = &canary.spec.analysis;
+    let whole = [("spec.analysis.webhooks", !analysis.webhooks.is_empty())];
     let whole = whole.into_iter().filter(|(_, used)| *used).map(|(field, _)| field.to_owned());
     let queries = analysis.metrics.iter().enumerate().filter_map(|(index, metric)| {
         let field = match (&metric.template_ref, &metric.query) {

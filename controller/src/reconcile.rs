@@ -9,29 +9,33 @@ use std::time::Duration;
 
 use kube::Error;
 use kube::runtime::controller::Action;
-use serin_api::{Canary, CanaryStatus, Problems, keys};
+use serin_api::{Canary, CanaryStatus, Group, Problems, Release, keys};
 use serin_rollout::{Severity, Status};
 use thiserror::Error as ThisError;
 
 use crate::announce::{announce, tell};
-use crate::apply::{ApplyError, apply};
+use crate::apply::{ApplyError, Writer, digest};
 use crate::commit::{commit, heed};
 use crate::context::{Context, Memory};
-use crate::decide::{Circumstances, decide};
+use crate::decide::{Circumstances, Decision, decide};
+use crate::deletion::{hold, retire};
+use crate::guarded::{self, Guarded};
 use crate::identity::Identity;
-use crate::interests::Key;
-use crate::observe::{neighbours, observe, strangers};
+use crate::observe::{Observation, kept, look, neighbours, strangers};
 use crate::plan::{no_target, plan, rival};
 use crate::resources::words;
 use crate::{clock, observe as read};
 
 /// Somebody was faster, or something was applied that was not before: look again.
-const SOON: Duration = Duration::from_millis(20);
+pub(crate) const SOON: Duration = Duration::from_millis(20);
 /// After the first failure; then twice as long each time.
 const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_mins(1);
+/// What is committed and not applied yet should not wait for long.
+const RETRY_MAX: Duration = Duration::from_secs(20);
 /// An older Canary has the target, and its end wakes nobody.
 const RIVAL: Duration = Duration::from_secs(30);
+/// What was seen is kept if it is asked for again by then; what wakes later is an event, and it does not hold.
+const KEPT: Duration = Duration::from_mins(1);
 
 /// Why a turn did not come to its end.
 #[derive(Debug, ThisError)]
@@ -60,30 +64,43 @@ pub(crate) enum Stop {
 }
 
 /// Looks at a Canary.
-pub(crate) async fn reconcile(woken: Arc<Canary>, context: Arc<Context>) -> Result<Action, Stop> {
-    let Some(canary) = read::canary(&context.client, &woken).await? else {
-        context.forget(&Key::of(&woken));
+pub(crate) async fn reconcile(
+    group: Group,
+    woken: Arc<Guarded>,
+    context: Arc<Context>,
+) -> Result<Action, Stop> {
+    let key = guarded::key(group, &woken);
+    let Some(read) = read::canary(&context.client, &key).await? else {
+        context.forget(&key);
         return Ok(Action::await_change());
     };
-    if canary.metadata.deletion_timestamp.is_some() {
-        // What it owns goes with it.
-        return Ok(Action::await_change());
-    }
-    let memory = context.memory(&canary);
+    let canary = match &read.0 {
+        Ok(canary) => canary,
+        Err(invalid) => {
+            guarded::refuse(&context, group, &read, &invalid.error).await;
+            return Ok(Action::await_change());
+        }
+    };
+    context.reads(&key);
+    let memory = context.memory(canary);
     let mut memory = memory.lock().await;
-    let outcome = turn(&context, &canary, &mut memory).await;
-    let action = settle(&context, &canary, &mut memory, outcome).await;
+    let outcome = if canary.metadata.deletion_timestamp.is_some() {
+        retire(&context, canary, &mut memory).await
+    } else {
+        turn(&context, canary, &mut memory).await
+    };
+    let action = settle(&context, canary, &mut memory, outcome).await;
     memory.failures = if action.is_ok() { 0 } else { memory.failures.saturating_add(1) };
     action
 }
 
 /// When to try again.
-#[expect(clippy::needless_pass_by_value, reason = "the runtime calls it so")]
-pub(crate) fn failed(canary: Arc<Canary>, stop: &Stop, context: Arc<Context>) -> Action {
-    let memory = context.memory(&canary);
-    let failures = memory.try_lock().map_or(1, |memory| memory.failures).clamp(1, 16);
+pub(crate) fn failed(group: Group, canary: &Guarded, stop: &Stop, context: &Context) -> Action {
+    let memory = canary.0.as_ref().ok().map(|canary| context.memory(canary));
+    let failures = memory.and_then(|memory| Some(memory.try_lock().ok()?.failures));
+    let failures = failures.unwrap_or(1).clamp(1, 16);
     let wait = RETRY.saturating_mul(1 << (failures - 1)).min(RETRY_MAX);
-    tracing::debug!(canary = canary.name(), %stop, ?wait, "a turn failed");
+    tracing::debug!(canary = guarded::key(group, canary).name, %stop, ?wait, "a turn failed");
     Action::requeue(wait)
 }
 
@@ -94,25 +111,74 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
     }
     rival(canary, &neighbours(context, canary).await?).map_err(Stop::Rival)?;
     let status = committed(canary)?;
-    let seen = observe(context, canary, &release, &status, memory.primary_replicas).await?;
-    let seen = seen.ok_or_else(|| no_target(canary))?;
-    memory.primary_replicas = seen.primary_replicas();
+    let seen = seen(context, canary, &release, &status, memory).await?;
     let decision = decide(canary, &release, &status, memory, &seen, &circumstances()?)
         .map_err(|error| refusal("spec.targetRef", &error))?;
-    strangers(context, canary, &seen, &decision.objects).await?;
+    if !is_settled(memory, &decision) {
+        strangers(context, canary, &seen, &decision.objects).await?;
+    }
+    if hold(&context.client, canary).await? {
+        return Ok(Action::requeue(SOON));
+    }
 
-    commit(&context.client, canary, decision.status).await?;
-    memory.ledger = decision.step.ledger;
-    let applied = apply(&context.client, &Identity::of(canary), decision.objects, &seen.ours).await;
+    commit(&context.client, canary, decision.status.clone()).await?;
+    memory.ledger = decision.step.ledger.clone();
+    let applied = applied(context, canary, memory, &seen, &decision).await;
     announce(context, canary, &decision.step.notices).await;
     if canary.metadata.annotations.iter().flatten().any(|(key, _)| key == keys::INTENT) {
         heed(&context.client, canary).await?;
     }
-    memory.applied.take_if(|_| applied.is_err());
     applied?;
     tell_once(context, canary, memory, decision.lines).await;
+    memory.seen.take_if(|_| decision.step.wake > KEPT);
     let new = memory.applied.replace(decision.wanted.clone()) != Some(decision.wanted);
     Ok(Action::requeue(if new { SOON } else { decision.step.wake }))
+}
+
+/// What is in the cluster; as it was seen last, if nothing has changed.
+async fn seen(
+    context: &Context,
+    canary: &Canary,
+    release: &Release,
+    status: &Status,
+    memory: &mut Memory,
+) -> Result<Arc<Observation>, Stop> {
+    if let Some(seen) = kept(context, canary, status, memory) {
+        return Ok(seen);
+    }
+    memory.settled = None;
+    let seen = look(context, canary, release, status, memory).await?;
+    seen.ok_or_else(|| no_target(canary).into())
+}
+
+/// Whether all is as it should be: nothing has changed since just this was applied.
+fn is_settled(memory: &Memory, decision: &Decision) -> bool {
+    memory.settled == Some(digest(&decision.objects))
+}
+
+/// The cluster becomes what is committed. After a write, what was seen holds no longer.
+async fn applied(
+    context: &Context,
+    canary: &Canary,
+    memory: &mut Memory,
+    seen: &Observation,
+    decision: &Decision,
+) -> Result<(), ApplyError> {
+    if is_settled(memory, decision) {
+        return Ok(());
+    }
+    let (client, identity) = (&context.client, &Identity::of(canary));
+    let mut writer = Writer { client, identity, seen, written: &mut memory.written };
+    let outcome = writer.apply(decision.objects.clone()).await;
+    match outcome {
+        Ok(0) => memory.settled = Some(digest(&decision.objects)),
+        Ok(_) => memory.seen = None,
+        Err(error) => {
+            (memory.seen, memory.applied) = (None, None);
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// What comes of a turn that did not come to its end.
@@ -161,7 +227,7 @@ async fn refuse(
 }
 
 /// Tells what is so and was not so at the turn before.
-async fn tell_once(
+pub(crate) async fn tell_once(
     context: &Context,
     canary: &Canary,
     memory: &mut Memory,
@@ -174,7 +240,7 @@ async fn tell_once(
 }
 
 /// Where the rollout stands.
-fn committed(canary: &Canary) -> Result<Status, Stop> {
+pub(crate) fn committed(canary: &Canary) -> Result<Status, Stop> {
     let recorded = canary.status.as_ref().map_or(Ok(None), CanaryStatus::rollout);
     let recorded = recorded.map_err(|problem| {
         let mut problems = Problems::default();
@@ -190,7 +256,7 @@ fn circumstances() -> Result<Circumstances, Stop> {
     Ok(Circumstances { dice, now: clock::now() })
 }
 
-fn refusal(field: &str, why: &impl ToString) -> Stop {
+pub(crate) fn refusal(field: &str, why: &impl ToString) -> Stop {
     let mut problems = Problems::default();
     problems.add(field, why.to_string());
     Stop::Refused(problems)

@@ -5,21 +5,43 @@ use kube::{Api, Client, Error};
 
 use crate::kind::Kind;
 
+/// Istio's Gateways, which we only read.
+pub(crate) const GATEWAY: ReadOnly = ReadOnly {
+    group: "networking.istio.io",
+    version: "v1beta1",
+    kind: "Gateway",
+    plural: "gateways",
+};
+/// The history of Deployments, which we only read.
+const REPLICA_SET: ReadOnly =
+    ReadOnly { group: "apps", version: "v1", kind: "ReplicaSet", plural: "replicasets" };
+
+/// A kind that we only read.
+pub(crate) struct ReadOnly {
+    group: &'static str,
+    version: &'static str,
+    pub(crate) kind: &'static str,
+    plural: &'static str,
+}
+
 /// Objects of one of our kinds.
 pub(crate) fn api(client: &Client, kind: Kind, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &kind.resource())
 }
 
-/// Istio's Gateways, which we only read.
-pub(crate) fn gateways(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    let gateways = read_only("networking.istio.io", "v1beta1", "Gateway", "gateways");
-    Api::namespaced_with(client.clone(), namespace, &gateways)
+/// `VirtualService`s of all namespaces.
+pub(crate) fn virtual_services(client: &Client) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &Kind::VirtualService.resource())
 }
 
-/// The history of Deployments, which we only read.
+/// Istio's Gateways.
+pub(crate) fn gateways(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &GATEWAY.resource())
+}
+
+/// The history of Deployments.
 pub(crate) fn replica_sets(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    let sets = read_only("apps", "v1", "ReplicaSet", "replicasets");
-    Api::namespaced_with(client.clone(), namespace, &sets)
+    Api::namespaced_with(client.clone(), namespace, &REPLICA_SET.resource())
 }
 
 /// What went wrong, in the API server's words where it has said any.
@@ -30,12 +52,16 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-fn read_only(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version: format!("{group}/{version}"),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
+impl ReadOnly {
+    /// What a client needs to know.
+    pub(crate) fn resource(&self) -> ApiResource {
+        let Self { group, version, kind, plural } = *self;
+        ApiResource {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            api_version: format!("{group}/{version}"),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+        }
     }
 }

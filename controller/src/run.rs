@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _, Shared, join_all};
 use futures_util::{StreamExt as _, future};
-use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::Controller;
 use kube::runtime::controller::Error;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
-use serin_api::{Canary, Group};
+use serin_api::Group;
 use thiserror::Error;
 
 use crate::context::Context;
+use crate::guarded::Guarded;
 use crate::interests::Key;
-use crate::kind::Kind;
 use crate::reconcile::{failed, reconcile};
+use crate::watches::woken;
 
 /// How long reconciliations under way may take to end: Kubernetes kills a pod thirty seconds after it has asked it to
 /// stop. A watch whose definition is not installed never ends by itself.
@@ -67,20 +67,18 @@ pub async fn run(
 
 async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'static, ()>>) {
     let client = context.client.clone();
-    let canaries: Api<Canary> = Api::all_with(client.clone(), &group);
-    let mut controller = Controller::new_with(canaries, Config::default(), group);
-    // Of the proxies' tables nothing is written yet.
-    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::WasmPlugin) {
-        let resource = kind.resource();
-        let all: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), &resource);
-        let interests = Arc::clone(&context.interests);
-        let concerned = move |object: PartialObjectMeta<DynamicObject>| {
-            interests.concerned(group, kind, &object.metadata)
-        };
-        controller = controller.watches_with(all, resource, Config::default(), concerned);
-    }
-    let outcomes =
-        controller.graceful_shutdown_on(stop).run(reconcile, failed, Arc::clone(&context));
+    let canaries: Api<Guarded> = Api::all_with(client.clone(), &group);
+    let controller = Controller::new_with(canaries, Config::default(), group).reconcile_on(woken(
+        &client,
+        group,
+        &context.interests,
+    ));
+    context.keep_store(group, controller.store());
+    let outcomes = controller.graceful_shutdown_on(stop).run(
+        move |canary, context| reconcile(group, canary, context),
+        move |canary, stop, context| failed(group, &canary, stop, &context),
+        Arc::clone(&context),
+    );
     outcomes
         .for_each(|outcome| {
             match outcome {

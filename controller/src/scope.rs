@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use serin_api::keys;
 use siphasher::sip::SipHasher13;
 
+pub(crate) use self::callers::delegates;
 pub use self::callers::{Callers, Entrances, Gateway, Reach, gateway_name};
 pub use self::module::{Module, ModuleError};
 pub use self::plugin::{Installation, Order, Receiver, is_stale, plugin};

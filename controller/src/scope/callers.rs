@@ -80,7 +80,7 @@ impl Entrances {
         for root in roots.iter().filter(|_| service.delegation) {
             let (spec, theirs) = (&root.data["spec"], root.metadata.namespace.as_deref());
             let theirs = theirs.unwrap_or_default();
-            if delegates_to(spec, theirs, apex, home) {
+            if delegates(root).contains(&(home.to_owned(), apex.to_owned())) {
                 let names = spec["gateways"].as_array().into_iter().flatten();
                 entrances.add(names.filter_map(Value::as_str), theirs);
             }
@@ -101,10 +101,16 @@ impl Entrances {
     }
 }
 
-fn delegates_to(spec: &Value, theirs: &str, apex: &str, home: &str) -> bool {
-    let routes = spec["http"].as_array().into_iter().flatten();
-    let mut delegates = routes.map(|route| &route["delegate"]);
-    delegates.any(|to| to["name"] == apex && to["namespace"].as_str().unwrap_or(theirs) == home)
+/// The delegates that a `VirtualService` leads to: namespace and name.
+pub(crate) fn delegates(root: &DynamicObject) -> BTreeSet<(String, String)> {
+    let theirs = root.metadata.namespace.as_deref().unwrap_or_default();
+    let routes = root.data["spec"]["http"].as_array().into_iter().flatten();
+    let delegates = routes.map(|route| &route["delegate"]);
+    let named = delegates.filter_map(|to| {
+        let namespace = to["namespace"].as_str().unwrap_or(theirs);
+        Some((namespace.to_owned(), to["name"].as_str()?.to_owned()))
+    });
+    named.collect()
 }
 
 impl Callers {
