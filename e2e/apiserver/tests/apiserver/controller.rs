@@ -14,7 +14,7 @@ use tokio::{runtime::Runtime, sync::oneshot};
 
 use crate::pods::Pods;
 
-const NAMESPACE: &str = "prod";
+pub(crate) const NAMESPACE: &str = "prod";
 /// Everything that is made for a Canary of Deployment `shop`, whose service is `store` and who reads `settings`.
 const MADE: [(&str, &str, &str); 8] = [
     ("v1", "Service", "store"),
@@ -30,13 +30,13 @@ const MADE: [(&str, &str, &str); 8] = [
 const QUIET: Duration = Duration::from_secs(2);
 
 /// A running controller; dropped, it has stopped.
-struct Controller {
+pub(crate) struct Controller {
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
 }
 
 impl Controller {
-    fn start(kubeconfig: &Path) -> Self {
+    pub(crate) fn start(kubeconfig: &Path) -> Self {
         let _ = serin_controller::logs::start("serin_controller=debug");
         let runtime = Runtime::new().expect("a runtime");
         let (stop, stopped) = oneshot::channel();
@@ -66,7 +66,7 @@ impl Drop for Controller {
 }
 
 /// An API server with a Deployment, what it reads, and its Canary.
-fn world() -> Arc<ApiServer> {
+pub(crate) fn world() -> Arc<ApiServer> {
     let server = Arc::new(with_istio().expect("an API server with Istio's definitions"));
     namespace(&server, NAMESPACE).expect("a namespace");
     let settings = object("v1", "ConfigMap", "settings", json!({ "data": { "colour": "red" } }));
@@ -76,14 +76,14 @@ fn world() -> Arc<ApiServer> {
     server
 }
 
-fn object(version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
+pub(crate) fn object(version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
     rest["apiVersion"] = version.into();
     rest["kind"] = kind.into();
     rest["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
     rest
 }
 
-fn deployment(name: &str, image: &str) -> Value {
+pub(crate) fn deployment(name: &str, image: &str) -> Value {
     let labels = json!({ "app": name });
     let from = json!([{ "configMapRef": { "name": "settings" } }]);
     let container = json!({ "name": "app", "image": image, "envFrom": from });
@@ -94,7 +94,7 @@ fn deployment(name: &str, image: &str) -> Value {
     object("apps/v1", "Deployment", name, json!({ "spec": spec }))
 }
 
-fn canary(analysis: &Value) -> Value {
+pub(crate) fn canary(analysis: &Value) -> Value {
     let mut spec = json!({
         "targetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
         "service": { "name": "store", "port": 80, "targetPort": 9898 },
@@ -106,7 +106,7 @@ fn canary(analysis: &Value) -> Value {
     object("serin.dev/v1beta1", "Canary", "release", json!({ "spec": spec }))
 }
 
-fn make(server: &ApiServer, object: &Value) {
+pub(crate) fn make(server: &ApiServer, object: &Value) {
     server.apply(&path(object).expect("a path"), "author", object).expect("it is taken");
 }
 
@@ -114,15 +114,15 @@ fn made() -> impl Iterator<Item = String> {
     MADE.iter().map(|(version, kind, name)| at(version, kind, name))
 }
 
-fn at(version: &str, kind: &str, name: &str) -> String {
+pub(crate) fn at(version: &str, kind: &str, name: &str) -> String {
     path(&object(version, kind, name, json!({}))).expect("a path")
 }
 
-fn the_canary() -> String {
+pub(crate) fn the_canary() -> String {
     at("serin.dev/v1beta1", "Canary", "release")
 }
 
-fn until_phase(server: &ApiServer, phase: &str) {
+pub(crate) fn until_phase(server: &ApiServer, phase: &str) {
     let reached = || server.get(&the_canary()).is_ok_and(|it| it["status"]["phase"] == phase);
     if let Err(error) = eventually(&format!("phase {phase}"), reached) {
         panic!("{error:#}: {:#}", server.get(&the_canary()).expect("the Canary"));
@@ -169,12 +169,12 @@ fn essence(mut object: Value) -> Value {
     object
 }
 
-fn replicas(server: &ApiServer, name: &str) -> i64 {
+pub(crate) fn replicas(server: &ApiServer, name: &str) -> i64 {
     let deployment = server.get(&at("apps/v1", "Deployment", name)).expect("a Deployment");
     deployment["spec"]["replicas"].as_i64().expect("replicas")
 }
 
-fn messages(server: &ApiServer) -> Vec<String> {
+pub(crate) fn messages(server: &ApiServer) -> Vec<String> {
     let events = format!("/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events");
     let list = server.get(&events).expect("events");
     let items = list["items"].as_array().cloned().unwrap_or_default();
@@ -182,7 +182,7 @@ fn messages(server: &ApiServer) -> Vec<String> {
     ours.filter_map(|it| it["note"].as_str().map(str::to_owned)).collect()
 }
 
-fn until_told(server: &ApiServer, part: &str) {
+pub(crate) fn until_told(server: &ApiServer, part: &str) {
     let told = || messages(server).iter().any(|it| it.contains(part));
     if let Err(error) = eventually(&format!("an event: {part}"), told) {
         panic!("{error:#}: {:#?}", messages(server));
