@@ -66,7 +66,7 @@ impl Writer<'_> {
     /// missing.
     pub(crate) async fn put(&mut self, mut object: DynamicObject) -> Result<usize, ApplyError> {
         let Some(reference) = ObjectRef::of(&object) else { return Ok(0) };
-        let seen = self.seen.of_ours(&reference);
+        let seen = self.seen.metadata(&reference);
         object.metadata.uid = seen.and_then(|metadata| metadata.uid.clone());
         let wanted = hash(&object);
         let shown = seen.map(|metadata| (wanted, look(reference.kind, metadata)));

@@ -86,6 +86,13 @@ impl Observation {
     pub(crate) fn of_ours(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
         self.ours.iter().find(|(it, _)| it == object).map(|(_, metadata)| metadata)
     }
+
+    /// The metadata of what was there, ours or adopted.
+    pub(crate) fn metadata(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
+        let adopted = [&self.seen.apex, &self.seen.virtual_service].into_iter().flatten();
+        let mut adopted = adopted.filter(|it| ObjectRef::of(it).as_ref() == Some(object));
+        self.of_ours(object).or_else(|| adopted.next().map(|it| &it.metadata))
+    }
 }
 
 /// The Canary as it is now: what woke us may be older than our own last write.

