@@ -10,6 +10,7 @@ use serin_api::Canary;
 use serin_rollout::{Desired, Ledger};
 
 use crate::interests::{Interests, Key};
+use crate::leadership::Leadership;
 use crate::run::Options;
 
 /// What all reconciliations share.
@@ -17,6 +18,9 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) options: Options,
     pub(crate) interests: Arc<Interests>,
+    /// Since when this process leads: what it has heard, it has heard since then.
+    #[expect(dead_code, reason = "the receiver of reports and the acknowledgement will ask")]
+    pub(crate) leadership: Leadership,
     /// With the uid of the Canary that it is about.
     memories: Mutex<BTreeMap<Key, (String, SharedMemory)>>,
 }
@@ -40,8 +44,9 @@ pub(crate) struct Memory {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, options: Options) -> Self {
-        Self { client, options, interests: Arc::default(), memories: Mutex::default() }
+    pub(crate) fn new(client: Client, options: Options, leadership: Leadership) -> Self {
+        let (interests, memories) = (Arc::default(), Mutex::default());
+        Self { client, options, interests, leadership, memories }
     }
 
     /// What is remembered of a Canary. One of the same name that is made later is another.

@@ -10,9 +10,9 @@
 //! Lease, now ──► lease::next_action
 //! ```
 //!
-//! The shell around them is [`run`]: watches wake `reconcile`, which is `observe → plan → step → commit → apply →
-//! announce`, each a file. Only `observe`, `commit`, `apply` and `announce` await the network, and `clock` alone knows
-//! what time it is.
+//! The shell around them: [`lead`] sees to it that one process acts, and [`run`] is what that one does. Watches wake
+//! `reconcile`, which is `observe → plan → step → commit → apply → announce`, each a file. For a Canary only `observe`,
+//! `commit`, `apply` and `announce` await the network, and `clock` alone knows what time it is.
 
 mod announce;
 mod apply;
@@ -23,11 +23,14 @@ mod context;
 mod decide;
 #[cfg(test)]
 mod fixture;
+pub mod health;
 mod history;
 pub mod identity;
 mod interests;
 pub mod istio;
 pub mod kind;
+pub mod lead;
+pub mod leadership;
 pub mod lease;
 pub mod logs;
 pub mod objects;

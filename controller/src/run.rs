@@ -1,13 +1,16 @@
-//! The process: one controller for each group, the watches that wake it, and its end.
+//! The process: one controller for each group, the watches that wake it, who may act, and its end.
 //!
 //! Nothing is polled. What a Canary depends on is watched, and an event wakes just those whose interest it is.
+//! A term of leading begins with nothing remembered, and ends by dropping everything: calls under way are broken off.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt as _, Shared, join_all};
+use futures_util::future::{self as futures, BoxFuture, FutureExt as _, join_all};
 use futures_util::{StreamExt as _, future};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::Controller;
 use kube::runtime::controller::Error;
@@ -15,15 +18,24 @@ use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use serin_api::{Canary, Group};
 use thiserror::Error;
+use tokio::sync::watch;
 
+use crate::clock;
 use crate::context::Context;
+use crate::health::Health;
 use crate::interests::Key;
 use crate::kind::Kind;
+use crate::lead::{Candidate, Election};
+use crate::leadership::{Badge, Leadership};
 use crate::reconcile::{failed, reconcile};
 
-/// How long reconciliations under way may take to end: Kubernetes kills a pod thirty seconds after it has asked it to
-/// stop. A watch whose definition is not installed never ends by itself.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long reconciliations under way may take to end; with the lease's farewell behind it, all is over within ten
+/// seconds. Kubernetes kills a pod thirty seconds after it has asked it to stop. A watch whose definition is not
+/// installed never ends by itself.
+const GRACE: Duration = Duration::from_secs(7);
+
+/// A request to stop, which many wait for.
+type Stop = futures::Shared<BoxFuture<'static, ()>>;
 
 /// What the installer decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +54,112 @@ pub enum RunError {
     Cluster(#[from] kube::Error),
 }
 
-/// Serves Canaries until `stop`; reconciliations under way are finished.
+/// What outlives a term of leading.
+#[derive(Debug)]
+pub struct Shared {
+    /// Whether this process is of use.
+    pub health: Arc<Health>,
+    /// Whether it leads.
+    pub leadership: Leadership,
+    leading: watch::Sender<Option<Timestamp>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let (leading, leadership) = Leadership::new();
+        Self { health: Arc::default(), leadership, leading }
+    }
+}
+
+/// Serves Canaries until `stop`, as the only one who does; reconciliations under way are finished.
 pub async fn run(
     client: Client,
     options: Options,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    let version = client.apiserver_version().await?;
-    tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "serving");
+    run_alone(client, options, &Shared::default(), stop).await
+}
+
+/// As [`run`], and tells how it goes.
+pub async fn run_alone(
+    client: Client,
+    options: Options,
+    shared: &Shared,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    greet(&client, &options, shared).await?;
+    term(&client, &options, shared, stop.boxed().shared()).await;
+    Ok(())
+}
+
+/// Stands for election until `stop`, and serves Canaries while it leads. `pod` is labelled as the one that does.
+pub async fn run_elected(
+    client: Client,
+    options: Options,
+    election: Election,
+    pod: Option<String>,
+    shared: &Shared,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    greet(&client, &options, shared).await?;
     let stop = stop.boxed().shared();
-    let context = Arc::new(Context::new(client, options));
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &election.namespace);
+    let badge = pod.map(|pod| Badge::new(pods, pod));
+    let mut candidate = Candidate::new(&client, election, Arc::clone(&shared.health));
+    tokio::select! {
+        () = follow(badge.as_ref(), &shared.leadership) => {}
+        () = terms(&client, &options, &mut candidate, shared, &stop) => {}
+    }
+    let bare = async {
+        if let Some(badge) = &badge {
+            badge.take_off().await;
+        }
+    };
+    tokio::join!(candidate.release(), bare);
+    Ok(())
+}
+
+async fn greet(client: &Client, options: &Options, shared: &Shared) -> Result<(), RunError> {
+    let version = client.apiserver_version().await?;
+    shared.health.reached();
+    tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "connected");
+    Ok(())
+}
+
+async fn follow(badge: Option<&Badge>, leadership: &Leadership) {
+    match badge {
+        Some(badge) => badge.follow(leadership.clone()).await,
+        None => future::pending().await,
+    }
+}
+
+/// One term after the other, until `stop`.
+async fn terms(
+    client: &Client,
+    options: &Options,
+    candidate: &mut Candidate,
+    shared: &Shared,
+    stop: &Stop,
+) {
+    loop {
+        tracing::info!("standing by");
+        tokio::select! {
+            () = candidate.acquire() => {}
+            () = stop.clone() => return,
+        }
+        tokio::select! {
+            () = candidate.keep() => tracing::warn!("another leads, or may: nothing is written any more"),
+            () = term(client, options, shared, stop.clone()) => return,
+        }
+    }
+}
+
+/// Serves all groups until `stop`, or until it is dropped.
+async fn term(client: &Client, options: &Options, shared: &Shared, stop: Stop) {
+    let _leading = Leading::begin(&shared.leading);
+    tracing::info!("leading");
+    let context = Context::new(client.clone(), options.clone(), shared.leadership.clone());
+    let context = Arc::new(context);
     let groups = context.options.groups.iter();
     let served = join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
     let overdue = async {
@@ -62,10 +170,25 @@ pub async fn run(
         _ = served => {}
         () = overdue => tracing::warn!(grace = ?GRACE, "ending before all watches have"),
     }
-    Ok(())
 }
 
-async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'static, ()>>) {
+/// Says that this process leads for as long as it lives.
+struct Leading<'a>(&'a watch::Sender<Option<Timestamp>>);
+
+impl<'a> Leading<'a> {
+    fn begin(leading: &'a watch::Sender<Option<Timestamp>>) -> Self {
+        leading.send_replace(Some(clock::now()));
+        Self(leading)
+    }
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(None);
+    }
+}
+
+async fn serve(context: Arc<Context>, group: Group, stop: Stop) {
     let client = context.client.clone();
     let canaries: Api<Canary> = Api::all_with(client.clone(), &group);
     let mut controller = Controller::new_with(canaries, Config::default(), group);

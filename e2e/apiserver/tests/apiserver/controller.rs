@@ -8,6 +8,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use serin_api::Group;
 use serin_cluster::apiserver::ApiServer;
+use serin_controller::logs;
 use serin_controller::run::{Options, run};
 use serin_e2e_apiserver::{eventually, namespace, path, with_istio};
 use tokio::{runtime::Runtime, sync::oneshot};
@@ -27,7 +28,7 @@ const MADE: [(&str, &str, &str); 8] = [
     ("networking.istio.io/v1beta1", "VirtualService", "store"),
 ];
 /// Long enough for a write that should not come.
-const QUIET: Duration = Duration::from_secs(2);
+pub(crate) const QUIET: Duration = Duration::from_secs(2);
 
 /// A running controller; dropped, it has stopped.
 struct Controller {
@@ -37,7 +38,7 @@ struct Controller {
 
 impl Controller {
     fn start(kubeconfig: &Path) -> Self {
-        let _ = serin_controller::logs::start("serin_controller=debug");
+        let _ = logs::start("serin_controller=debug", logs::Format::Text);
         let runtime = Runtime::new().expect("a runtime");
         let (stop, stopped) = oneshot::channel();
         let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
@@ -66,7 +67,7 @@ impl Drop for Controller {
 }
 
 /// An API server with a Deployment, what it reads, and its Canary.
-fn world() -> Arc<ApiServer> {
+pub(crate) fn world() -> Arc<ApiServer> {
     let server = Arc::new(with_istio().expect("an API server with Istio's definitions"));
     namespace(&server, NAMESPACE).expect("a namespace");
     let settings = object("v1", "ConfigMap", "settings", json!({ "data": { "colour": "red" } }));
@@ -114,7 +115,7 @@ fn made() -> impl Iterator<Item = String> {
     MADE.iter().map(|(version, kind, name)| at(version, kind, name))
 }
 
-fn at(version: &str, kind: &str, name: &str) -> String {
+pub(crate) fn at(version: &str, kind: &str, name: &str) -> String {
     path(&object(version, kind, name, json!({}))).expect("a path")
 }
 
@@ -122,7 +123,7 @@ fn the_canary() -> String {
     at("serin.dev/v1beta1", "Canary", "release")
 }
 
-fn until_phase(server: &ApiServer, phase: &str) {
+pub(crate) fn until_phase(server: &ApiServer, phase: &str) {
     let reached = || server.get(&the_canary()).is_ok_and(|it| it["status"]["phase"] == phase);
     if let Err(error) = eventually(&format!("phase {phase}"), reached) {
         panic!("{error:#}: {:#}", server.get(&the_canary()).expect("the Canary"));

@@ -2,5 +2,7 @@
 
 mod controller;
 mod definitions;
+mod election;
 mod pods;
+mod program;
 mod projection;

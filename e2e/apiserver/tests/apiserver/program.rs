@@ -1,0 +1,101 @@
+//! The controller as a process of its own, for what only a process can show: that it dies, ends, and answers on a port.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serin_e2e_apiserver::eventually;
+
+/// Longer than it may take to end, which it says of itself.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running controller; dropped, it is killed.
+pub(crate) struct Program {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Program {
+    /// Starts one as if in this pod.
+    pub(crate) fn start(kubeconfig: &Path, namespace: &str, pod: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(program());
+        command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
+        command.env("POD_NAMESPACE", namespace).env("POD_NAME", pod);
+        command.args(["--log", "info,serin_controller=debug"]).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the controller starts");
+        let lines = Arc::default();
+        let stderr = child.stderr.take().expect("its log");
+        let (name, kept) = (pod.to_owned(), Arc::clone(&lines));
+        thread::spawn(move || follow(&name, stderr, &kept));
+        Self { child, lines }
+    }
+
+    /// What it has logged.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it logs this.
+    pub(crate) fn until_logged(&self, part: &str) {
+        let logged = || self.lines().iter().any(|line| line.contains(part));
+        eventually(&format!("the log to say: {part}"), logged).expect("it is said");
+    }
+
+    /// Kills it as a machine does that goes down.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("it ended");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(&mut self) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("it is asked");
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its end") {
+                return (status, asked.elapsed());
+            }
+            assert!(asked.elapsed() < ENDS_WITHIN, "it does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(name: &str, stderr: ChildStderr, kept: &Mutex<Vec<String>>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        eprintln!("{name}: {line}");
+        kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+}
+
+/// The program as it is in the tree now: what runs the tests builds it.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        if let Some(given) = env::var_os("SERIN_CONTROLLER") {
+            return given.into();
+        }
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo).args(["build", "-p", "serin-controller"]).status();
+        assert!(built.expect("cargo runs").success(), "the controller does not build");
+        let test = env::current_exe().expect("this program's path");
+        let directory = test.ancestors().nth(2).expect("the directory of what is built");
+        directory.join("serin-controller")
+    })
+}
