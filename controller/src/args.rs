@@ -1,6 +1,7 @@
 //! The program's arguments, each also from the environment.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use serin_api::Group;
@@ -57,6 +58,14 @@ pub struct Args {
     /// This pod, which no other process may be: its name at the election, and labelled while it leads
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub pod: Option<String>,
+    /// Where /livez, /readyz, /metrics and /loglevel are: plain HTTP
+    #[arg(
+        long,
+        env = "SERIN_ADMIN_LISTEN",
+        default_value = "0.0.0.0:8081",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: SocketAddr,
 }
 
 const EXAMPLES: &str = "\
@@ -64,6 +73,7 @@ Examples:
   serin-controller --leader-elect=false                  on a laptop, by its kubeconfig
   serin-controller --groups serin.dev,flagger.app        in a cluster that leaves Flagger
   serin-controller --log info,serin_controller=debug     why a Canary does not move
+  curl -X PUT -d debug localhost:8081/loglevel           the same while it runs
 
 It ends with 0 when it was asked to stop (SIGTERM, Ctrl-C; twice to stop at once), 1 when it cannot go on, and 2 when an
 argument is wrong.";

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kube::Client;
 use serin_api::Canary;
 use serin_rollout::{Desired, Ledger};
+use tokio::sync::watch;
 
+use crate::flagger::Flagger;
 use crate::interests::{Interests, Key};
 use crate::leadership::Leadership;
-use crate::run::Options;
+use crate::metrics::Metrics;
+use crate::run::{Options, Shared};
 
 /// What all reconciliations share.
 pub(crate) struct Context {
@@ -21,6 +24,9 @@ pub(crate) struct Context {
     /// Since when this process leads: what it has heard, it has heard since then.
     #[expect(dead_code, reason = "the receiver of reports and the acknowledgement will ask")]
     pub(crate) leadership: Leadership,
+    /// Whether a Flagger serves its Canaries itself.
+    pub(crate) flagger: watch::Sender<Flagger>,
+    pub(crate) metrics: Arc<Metrics>,
     /// With the uid of the Canary that it is about.
     memories: Mutex<BTreeMap<Key, (String, SharedMemory)>>,
 }
@@ -44,9 +50,11 @@ pub(crate) struct Memory {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, options: Options, leadership: Leadership) -> Self {
+    pub(crate) fn new(client: Client, options: Options, shared: &Shared) -> Self {
+        let (leadership, metrics) = (shared.leadership.clone(), Arc::clone(&shared.metrics));
         let (interests, memories) = (Arc::default(), Mutex::default());
-        Self { client, options, interests, leadership, memories }
+        let flagger = watch::Sender::default();
+        Self { client, options, interests, leadership, flagger, metrics, memories }
     }
 
     /// What is remembered of a Canary. One of the same name that is made later is another.
@@ -64,5 +72,6 @@ impl Context {
     pub(crate) fn forget(&self, canary: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
         self.interests.forget(canary);
+        self.metrics.forget(canary);
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// The loop turns every two seconds, or a call holds it up for a few more.
 const STILL_MAX: Duration = Duration::from_mins(1);
 /// A follower hears of each renewal; where there is none for a lease's duration, it writes.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// What was seen of both.
 #[derive(Debug, Default)]
@@ -93,10 +93,10 @@ mod tests {
         health.failed(&"connection refused");
         advance(SILENCE_MAX + Duration::from_secs(1)).await;
         let why = health.ready().unwrap_err();
-        assert!(why.contains("for 31 s: connection refused"), "{why}");
+        assert!(why.contains("for 21 s: connection refused"), "{why}");
         assert_eq!(health.alive(), Ok(()));
         advance(STILL_MAX).await;
-        assert!(health.alive().unwrap_err().contains("has not turned for 91 s"));
+        assert!(health.alive().unwrap_err().contains("has not turned for 81 s"));
         health.beat();
         health.reached();
         assert_eq!((health.alive(), health.ready()), (Ok(()), Ok(())));

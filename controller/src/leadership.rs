@@ -37,7 +37,7 @@ impl Leadership {
     /// Until that is different from what was asked last; never again if nobody can change it any more.
     pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -14,6 +14,7 @@
 //! `reconcile`, which is `observe → plan → step → commit → apply → announce`, each a file. For a Canary only `observe`,
 //! `commit`, `apply` and `announce` await the network, and `clock` alone knows what time it is.
 
+pub mod admin;
 mod announce;
 mod apply;
 pub mod args;
@@ -23,6 +24,7 @@ mod context;
 mod decide;
 #[cfg(test)]
 mod fixture;
+mod flagger;
 pub mod health;
 mod history;
 pub mod identity;
@@ -33,6 +35,7 @@ pub mod lead;
 pub mod leadership;
 pub mod lease;
 pub mod logs;
+pub mod metrics;
 pub mod objects;
 mod observe;
 mod plan;

@@ -2,33 +2,43 @@
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
-use kube::Client;
+use kube::Config;
+use kube::client::ClientBuilder;
+use serin_controller::admin::Admin;
 use serin_controller::args::Args;
+use serin_controller::logs::Level;
 use serin_controller::run::{Shared, run_alone, run_elected};
 use serin_controller::{logs, shutdown};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = logs::start(&args.log, args.log_format) {
-        eprintln!("serin-controller: --log: {error}");
-        return ExitCode::from(2);
-    }
-    match serve(args).await {
+    let level = match logs::start(&args.log, args.log_format) {
+        Ok(level) => level,
+        Err(error) => {
+            eprintln!("serin-controller: --log: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match serve(args, level).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the controller ends");
+            tracing::error!(error, "the controller ends");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
+async fn serve(args: Args, level: Level) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::asked();
     let shared = Shared::default();
-    let client = Client::try_default().await?;
+    let (health, metrics) = (Arc::clone(&shared.health), Arc::clone(&shared.metrics));
+    let _port = Admin { health, metrics, level }.listen(args.admin_listen).await?;
+    let config = Config::infer().await?;
+    let client = ClientBuilder::try_from(config)?.with_layer(shared.metrics.calls()).build();
     let options = args.options();
     match args.election(client.default_namespace())? {
         Some(election) => {

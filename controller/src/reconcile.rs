@@ -12,12 +12,14 @@ use kube::runtime::controller::Action;
 use serin_api::{Canary, CanaryStatus, Problems, keys};
 use serin_rollout::{Severity, Status};
 use thiserror::Error as ThisError;
+use tokio::time::Instant;
 
 use crate::announce::{announce, tell};
 use crate::apply::{ApplyError, apply};
 use crate::commit::{commit, heed};
 use crate::context::{Context, Memory};
 use crate::decide::{Circumstances, decide};
+use crate::flagger::yielded;
 use crate::identity::Identity;
 use crate::interests::Key;
 use crate::observe::{neighbours, observe, strangers};
@@ -42,6 +44,12 @@ pub(crate) enum Stop {
     /// An older Canary has the target; nothing is done for this one.
     #[error("{0}")]
     Rival(Problems),
+    /// Another controller serves it; nothing is done for it.
+    #[error("{0}")]
+    Yielded(String),
+    /// Nobody knows yet whether another controller serves it.
+    #[error("it is not known yet whether a Flagger runs")]
+    Unknown,
     /// Its author wants it left alone.
     #[error("skipping canary run as object is suspended")]
     Suspended,
@@ -69,9 +77,15 @@ pub(crate) async fn reconcile(woken: Arc<Canary>, context: Arc<Context>) -> Resu
         // What it owns goes with it.
         return Ok(Action::await_change());
     }
+    let began = Instant::now();
     let memory = context.memory(&canary);
     let mut memory = memory.lock().await;
-    let outcome = turn(&context, &canary, &mut memory).await;
+    let outcome = match yielded(&context, canary.group) {
+        Some(stop) => Err(stop),
+        None => turn(&context, &canary, &mut memory).await,
+    };
+    let ended = outcome.as_ref().map_or_else(Stop::name, |_| "done");
+    context.metrics.looked(&Key::of(&canary), ended, began.elapsed());
     let action = settle(&context, &canary, &mut memory, outcome).await;
     memory.failures = if action.is_ok() { 0 } else { memory.failures.saturating_add(1) };
     action
@@ -101,7 +115,8 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
         .map_err(|error| refusal("spec.targetRef", &error))?;
     strangers(context, canary, &seen, &decision.objects).await?;
 
-    commit(&context.client, canary, decision.status).await?;
+    commit(&context.client, canary, decision.status.clone()).await?;
+    context.metrics.committed(canary, &release, &decision);
     memory.ledger = decision.step.ledger;
     let applied = apply(&context.client, &Identity::of(canary), decision.objects, &seen.ours).await;
     announce(context, canary, &decision.step.notices).await;
@@ -131,8 +146,9 @@ async fn settle(
             refuse(context, canary, memory, &problems).await?;
             Ok(Action::requeue(RIVAL))
         }
-        Err(Stop::Suspended) => {
-            let line = BTreeSet::from([Stop::Suspended.to_string()]);
+        Err(Stop::Unknown) => Ok(Action::await_change()),
+        Err(stop @ (Stop::Suspended | Stop::Yielded(_))) => {
+            let line = BTreeSet::from([stop.to_string()]);
             tell_once(context, canary, memory, line).await;
             Ok(Action::await_change())
         }
@@ -194,6 +210,20 @@ fn refusal(field: &str, why: &impl ToString) -> Stop {
     let mut problems = Problems::default();
     problems.add(field, why.to_string());
     Stop::Refused(problems)
+}
+
+impl Stop {
+    /// One word, for metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Rival(_) => "rival",
+            Self::Yielded(_) | Self::Unknown => "yielded",
+            Self::Suspended => "suspended",
+            Self::Conflict => "conflict",
+            Self::Cluster(_) | Self::Apply(_) | Self::Dice(_) => "failed",
+        }
+    }
 }
 
 impl From<Problems> for Stop {

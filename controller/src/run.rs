@@ -22,12 +22,15 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::context::Context;
+use crate::flagger;
 use crate::health::Health;
 use crate::interests::Key;
 use crate::kind::Kind;
 use crate::lead::{Candidate, Election};
 use crate::leadership::{Badge, Leadership};
+use crate::metrics::Metrics;
 use crate::reconcile::{failed, reconcile};
+use crate::resources::words;
 
 /// How long reconciliations under way may take to end; with the lease's farewell behind it, all is over within ten
 /// seconds. Kubernetes kills a pod thirty seconds after it has asked it to stop. A watch whose definition is not
@@ -50,7 +53,7 @@ pub struct Options {
 #[derive(Debug, Error)]
 pub enum RunError {
     /// There is no cluster to talk to.
-    #[error("the cluster does not answer: {0}")]
+    #[error("the cluster does not answer: {}", words(.0))]
     Cluster(#[from] kube::Error),
 }
 
@@ -61,13 +64,15 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Whether it leads.
     pub leadership: Leadership,
+    /// What monitoring sees.
+    pub metrics: Arc<Metrics>,
     leading: watch::Sender<Option<Timestamp>>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
         let (leading, leadership) = Leadership::new();
-        Self { health: Arc::default(), leadership, leading }
+        Self { health: Arc::default(), leadership, metrics: Arc::default(), leading }
     }
 }
 
@@ -156,10 +161,9 @@ async fn terms(
 
 /// Serves all groups until `stop`, or until it is dropped.
 async fn term(client: &Client, options: &Options, shared: &Shared, stop: Stop) {
-    let _leading = Leading::begin(&shared.leading);
+    let _leading = Leading::begin(shared);
     tracing::info!("leading");
-    let context = Context::new(client.clone(), options.clone(), shared.leadership.clone());
-    let context = Arc::new(context);
+    let context = Arc::new(Context::new(client.clone(), options.clone(), shared));
     let groups = context.options.groups.iter();
     let served = join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
     let overdue = async {
@@ -168,30 +172,34 @@ async fn term(client: &Client, options: &Options, shared: &Shared, stop: Stop) {
     };
     tokio::select! {
         _ = served => {}
+        () = flagger::follow(&context) => {}
         () = overdue => tracing::warn!(grace = ?GRACE, "ending before all watches have"),
     }
 }
 
 /// Says that this process leads for as long as it lives.
-struct Leading<'a>(&'a watch::Sender<Option<Timestamp>>);
+struct Leading<'a>(&'a Shared);
 
 impl<'a> Leading<'a> {
-    fn begin(leading: &'a watch::Sender<Option<Timestamp>>) -> Self {
-        leading.send_replace(Some(clock::now()));
-        Self(leading)
+    fn begin(shared: &'a Shared) -> Self {
+        shared.metrics.leads(true);
+        shared.leading.send_replace(Some(clock::now()));
+        Self(shared)
     }
 }
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        self.0.send_replace(None);
+        self.0.leading.send_replace(None);
+        self.0.metrics.leads(false);
     }
 }
 
 async fn serve(context: Arc<Context>, group: Group, stop: Stop) {
     let client = context.client.clone();
     let canaries: Api<Canary> = Api::all_with(client.clone(), &group);
-    let mut controller = Controller::new_with(canaries, Config::default(), group);
+    let mut controller = Controller::new_with(canaries, Config::default(), group)
+        .reconcile_all_on(flagger::changes(&context, group));
     // Of the proxies' tables nothing is written yet.
     for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::WasmPlugin) {
         let resource = kind.resource();

@@ -77,14 +77,14 @@ pub(crate) fn world() -> Arc<ApiServer> {
     server
 }
 
-fn object(version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
+pub(crate) fn object(version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
     rest["apiVersion"] = version.into();
     rest["kind"] = kind.into();
     rest["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
     rest
 }
 
-fn deployment(name: &str, image: &str) -> Value {
+pub(crate) fn deployment(name: &str, image: &str) -> Value {
     let labels = json!({ "app": name });
     let from = json!([{ "configMapRef": { "name": "settings" } }]);
     let container = json!({ "name": "app", "image": image, "envFrom": from });
@@ -95,7 +95,7 @@ fn deployment(name: &str, image: &str) -> Value {
     object("apps/v1", "Deployment", name, json!({ "spec": spec }))
 }
 
-fn canary(analysis: &Value) -> Value {
+pub(crate) fn canary(analysis: &Value) -> Value {
     let mut spec = json!({
         "targetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
         "service": { "name": "store", "port": 80, "targetPort": 9898 },
@@ -107,7 +107,7 @@ fn canary(analysis: &Value) -> Value {
     object("serin.dev/v1beta1", "Canary", "release", json!({ "spec": spec }))
 }
 
-fn make(server: &ApiServer, object: &Value) {
+pub(crate) fn make(server: &ApiServer, object: &Value) {
     server.apply(&path(object).expect("a path"), "author", object).expect("it is taken");
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn at(version: &str, kind: &str, name: &str) -> String {
     path(&object(version, kind, name, json!({}))).expect("a path")
 }
 
-fn the_canary() -> String {
+pub(crate) fn the_canary() -> String {
     at("serin.dev/v1beta1", "Canary", "release")
 }
 
@@ -183,7 +183,7 @@ fn messages(server: &ApiServer) -> Vec<String> {
     ours.filter_map(|it| it["note"].as_str().map(str::to_owned)).collect()
 }
 
-fn until_told(server: &ApiServer, part: &str) {
+pub(crate) fn until_told(server: &ApiServer, part: &str) {
     let told = || messages(server).iter().any(|it| it.contains(part));
     if let Err(error) = eventually(&format!("an event: {part}"), told) {
         panic!("{error:#}: {:#?}", messages(server));

@@ -1,6 +1,9 @@
 //! Several controllers and one Lease: one acts, and whatever becomes of it, the next one does.
 
-use std::{thread, time::Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use serin_cluster::apiserver::ApiServer;
@@ -14,11 +17,16 @@ use crate::program::Program;
 const HOME: &str = "serin-system";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/serin-system/leases/serin";
 
+/// An unrenewed lease's end: not before its duration less the time between two renewals.
+const RUNS_OUT: Duration = Duration::from_secs(13);
+
 /// A controller in a pod of its own.
 fn controller(server: &ApiServer, pod: &str) -> Program {
     let container = json!({ "name": "controller", "image": "registry.example/serin:1" });
     let object = json!({ "metadata": { "name": pod }, "spec": { "containers": [container] } });
-    server.post(&format!("/api/v1/namespaces/{HOME}/pods"), &object).expect("a pod");
+    // Not before its namespace has a service account.
+    let pods = format!("/api/v1/namespaces/{HOME}/pods");
+    eventually("a pod", || server.post(&pods, &object).is_ok()).expect("it is made");
     Program::start(server.kubeconfig(), HOME, pod, &[])
 }
 
@@ -40,6 +48,16 @@ fn until_leads(server: &ApiServer, pod: &str) -> f64 {
 fn badge(server: &ApiServer, pod: &str) -> Value {
     let pod = server.get(&format!("/api/v1/namespaces/{HOME}/pods/{pod}")).expect("the pod");
     pod["metadata"]["labels"]["serin.dev/leader"].clone()
+}
+
+/// What it has written, but for the Lease and its own pod.
+fn writes(program: &Program) -> Vec<String> {
+    let (_, metrics) = program.get("/metrics");
+    let lines = metrics.lines().filter(|line| line.starts_with("serin_api_requests_total{"));
+    let reads = ["get", "list", "watch"].map(|verb| format!("verb=\"{verb}\""));
+    let own = ["leases", "pods"].map(|resource| format!("resource=\"{resource}\""));
+    let tame = |line: &&str| reads.iter().chain(&own).any(|part| line.contains(part));
+    lines.filter(|line| !tame(line)).map(str::to_owned).collect()
 }
 
 fn service() -> String {
@@ -68,6 +86,13 @@ fn when_the_leader_dies_or_stops_the_next_one_goes_on() {
     second.until_logged("standing by");
     assert_served(&server);
     assert_eq!(holder(&server).as_deref(), Some("first"));
+    assert!(writes(&first).iter().any(|it| it.contains(r#"resource="canaries/status""#)));
+    assert_eq!(writes(&second), Vec::<String>::new());
+    for program in [&first, &second] {
+        assert_eq!(program.get("/readyz"), (200, "ok\n".to_owned()));
+    }
+    let leader = "serin_leader";
+    assert_eq!((first.series(leader), second.series(leader)), (Some(1.0), Some(0.0)));
 
     first.kill();
     let seconds = until_leads(&server, "second");
@@ -80,6 +105,7 @@ fn when_the_leader_dies_or_stops_the_next_one_goes_on() {
     let asked = Instant::now();
     let (status, took) = second.stop();
     until_leads(&server, "third");
+    assert!(asked.elapsed() < RUNS_OUT / 2, "the lease was not given up");
     let (took, all) = (took.as_secs_f64(), asked.elapsed().as_secs_f64());
     eprintln!(
         "the leader was stopped: it ended after {took:.2} s, the next one led after {all:.2} s"

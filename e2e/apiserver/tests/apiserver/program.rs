@@ -12,6 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serin_e2e_apiserver::eventually;
+use ureq::{Agent, http::Request};
 
 /// Longer than it may take to end, which it says of itself.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +30,7 @@ impl Program {
         command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
         command.env("POD_NAMESPACE", namespace).env("POD_NAME", pod);
         command.args(["--log", "info,serin_controller=debug"]).args(args);
+        command.args(["--admin-listen", "127.0.0.1:0"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the controller starts");
         let lines = Arc::default();
@@ -47,6 +49,50 @@ impl Program {
     pub(crate) fn until_logged(&self, part: &str) {
         let logged = || self.lines().iter().any(|line| line.contains(part));
         eventually(&format!("the log to say: {part}"), logged).expect("it is said");
+    }
+
+    /// What its admin port answers: the status, and the body.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        self.ask("GET", path, &[], "")
+    }
+
+    /// As [`Self::get`], with a method, headers and a body.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String) {
+        let url = format!("http://{}{path}", self.admin());
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.to_owned()).expect("a request");
+        let config = Agent::config_builder().http_status_as_error(false);
+        let agent = config.allow_non_standard_methods(true).build().new_agent();
+        let mut answer = agent.run(request).expect("an answer");
+        let text = answer.body_mut().read_to_string().expect("text");
+        (answer.status().as_u16(), text)
+    }
+
+    /// The value of a series, as Prometheus' older text has it; none if there is none.
+    pub(crate) fn series(&self, series: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics");
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.map(|value| value.parse().expect("a number"))
+    }
+
+    /// Its address, which stands in a line of text or of JSON.
+    fn admin(&self) -> String {
+        const SAID: &str = "the admin port answers";
+        self.until_logged(SAID);
+        let lines = self.lines();
+        let line = lines.iter().find(|line| line.contains(SAID)).expect("it was said");
+        let (_, port) = line.split_once("127.0.0.1:").expect("an address");
+        let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+        format!("127.0.0.1:{port}")
     }
 
     /// Kills it as a machine does that goes down.
