@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     match serve(args, level).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error, "the controller ends");
+            tracing::error!(%error, "the controller ends");
             ExitCode::FAILURE
         }
     }
