@@ -65,6 +65,11 @@ pub const FLUX: &str = "toolkit.fluxcd.io";
 /// Annotations that begin so say whose an object is to other tools that deploy.
 pub const DEPLOYERS: [&str; 2] = ["argocd.argoproj.io/", "meta.helm.sh/"];
 
+/// The Lease whose holder leads.
+pub const LEASE: &str = "serin";
+/// Label of the pod that leads: `true`. Reports are sent to the pod that has it.
+pub const LEADER: &str = "serin.dev/leader";
+
 /// The name of every `WasmPlugin` begins so; also its `pluginName`.
 pub const PLUGIN: &str = "serin";
 /// Labels by which a workload's pods may be told apart, as Flagger looks for them.

@@ -1,17 +1,24 @@
 //! The program's arguments, each also from the environment.
 
-use clap::{Parser, ValueEnum};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use clap::{ArgAction, Parser, ValueEnum};
 use serin_api::Group;
 
+use crate::lead::Election;
+use crate::lease::Terms;
+use crate::logs::Format;
 use crate::run::Options;
 
-/// Releases on Kubernetes and Istio.
+/// Releases on Kubernetes and Istio: serves Canaries.
 ///
-/// One replica only: it does not elect a leader yet. It reads KUBECONFIG, or in a pod its service account.
+/// It reads KUBECONFIG, or in a pod its service account. Of several, one acts: the holder of Lease `serin` in their
+/// namespace. The others stand by, and take over at once when it stops, or 15 s after it has died.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 pub struct Args {
-    /// API groups whose Canaries are served; never one that another controller serves
+    /// API groups whose Canaries are served; those of flagger.app only while no Flagger runs
     #[arg(
         long,
         env = "SERIN_GROUPS",
@@ -28,10 +35,48 @@ pub struct Args {
         value_name = "NAMESPACE"
     )]
     root_namespace: String,
-    /// What is logged: a level, or `target=level` several times
+    /// What is logged, on stderr: a level, or `target=level` several times, with commas
     #[arg(long, env = "SERIN_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+    /// How it is logged; `json` is one object a line, its text in `msg`
+    #[arg(long, env = "SERIN_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub log_format: Format,
+    /// Whether to stand for election; `false` where nothing else serves this cluster's Canaries
+    #[arg(
+        long,
+        env = "SERIN_LEADER_ELECT",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        default_value_t = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    leader_elect: bool,
+    /// Where this controller runs, and its Lease is; else the service account's or kubeconfig's namespace
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// This pod, which no other process may be: its name at the election, and labelled while it leads
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub pod: Option<String>,
+    /// Where /livez, /readyz, /metrics and /loglevel are: plain HTTP
+    #[arg(
+        long,
+        env = "SERIN_ADMIN_LISTEN",
+        default_value = "0.0.0.0:8081",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: SocketAddr,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  serin-controller --leader-elect=false                  on a laptop, by its kubeconfig
+  serin-controller --groups serin.dev,flagger.app        in a cluster that leaves Flagger
+  serin-controller --log info,serin_controller=debug     why a Canary does not move
+  curl -X PUT -d debug localhost:8081/loglevel           the same while it runs
+
+It ends with 0 when it was asked to stop (SIGTERM, Ctrl-C; twice to stop at once), 1 when it cannot go on, and 2 when an
+argument is wrong.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum GroupName {
@@ -48,9 +93,47 @@ impl Args {
             GroupName::Serin => Group::Serin,
             GroupName::Flagger => Group::Flagger,
         };
-        Options {
-            groups: self.groups.iter().map(group).collect(),
-            root_namespace: self.root_namespace.clone(),
+        let groups: BTreeSet<Group> = self.groups.iter().map(group).collect();
+        Options { groups, root_namespace: self.root_namespace.clone() }
+    }
+
+    /// How to stand for election; none alone. `otherwise` is the namespace where none is given.
+    pub fn election(&self, otherwise: &str) -> Result<Option<Election>, getrandom::Error> {
+        if !self.leader_elect {
+            return Ok(None);
         }
+        let me = match &self.pod {
+            Some(pod) => pod.clone(),
+            None => format!("serin-{:08x}", getrandom::u32()?),
+        };
+        let namespace = self.namespace.as_deref().unwrap_or(otherwise).to_owned();
+        Ok(Some(Election { namespace, me, terms: Terms::default() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Args {
+        Args::try_parse_from([&["serin-controller"], args].concat()).expect("they read")
+    }
+
+    #[test]
+    fn a_process_stands_for_election_under_its_pods_name_unless_told_not_to() {
+        let election =
+            |args: &[&str]| parsed(args).election("where-it-is").expect("random numbers");
+        let named = election(&["--pod", "serin-1", "--namespace", "here"]).expect("it stands");
+        assert_eq!((named.me.as_str(), named.namespace.as_str()), ("serin-1", "here"));
+        let nameless = [election(&[]), election(&["--leader-elect"])].map(Option::unwrap);
+        assert_ne!(nameless[0].me, nameless[1].me);
+        assert_eq!(nameless[0].namespace, "where-it-is");
+        assert_eq!(election(&["--leader-elect=false"]), None);
+    }
+
+    #[test]
+    fn groups_are_named_as_they_are() {
+        let groups = parsed(&["--groups", "serin.dev,flagger.app"]).options().groups;
+        assert_eq!(groups, [Group::Serin, Group::Flagger].into());
     }
 }

@@ -10,18 +10,28 @@ use kube::Client;
 use kube::runtime::reflector::Store;
 use serin_api::{Canary, Group};
 use serin_rollout::{Desired, Ledger};
+use tokio::sync::watch;
 
 use crate::apply::Written;
+use crate::flagger::Flagger;
 use crate::guarded::Guarded;
 use crate::interests::{Interests, Key};
+use crate::leadership::Leadership;
+use crate::metrics::Metrics;
 use crate::observe::Kept;
-use crate::run::Options;
+use crate::run::{Options, Shared};
 
 /// What all reconciliations share.
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) options: Options,
     pub(crate) interests: Arc<Interests>,
+    /// Since when this process leads: what it has heard, it has heard since then.
+    #[expect(dead_code, reason = "the receiver of reports and the acknowledgement will ask")]
+    pub(crate) leadership: Leadership,
+    /// Whether a Flagger serves its Canaries itself.
+    pub(crate) flagger: watch::Sender<Flagger>,
+    pub(crate) metrics: Arc<Metrics>,
     /// With the uid of the Canary that it is about.
     memories: Mutex<BTreeMap<Key, (String, SharedMemory)>>,
     /// What was told last of Canaries that do not read.
@@ -57,11 +67,14 @@ pub(crate) struct Memory {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, options: Options) -> Self {
+    pub(crate) fn new(client: Client, options: Options, shared: &Shared) -> Self {
         Self {
             client,
             options,
             interests: Arc::default(),
+            leadership: shared.leadership.clone(),
+            flagger: watch::Sender::default(),
+            metrics: Arc::clone(&shared.metrics),
             memories: Mutex::default(),
             unreadable: Mutex::default(),
             stores: Mutex::default(),
@@ -105,5 +118,6 @@ impl Context {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
         self.interests.forget(canary);
+        self.metrics.forget(canary);
     }
 }

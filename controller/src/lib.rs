@@ -10,10 +10,12 @@
 //! Lease, now ──► lease::next_action
 //! ```
 //!
-//! The shell around them is [`run`]: watches wake `reconcile`, which is `observe → plan → step → commit → apply →
-//! announce`, each a file; a Canary that is deleted takes the way of `deletion`. Only `observe`, `commit`, `apply`,
-//! `announce`, `deletion` and `guarded` await the network, and `clock` alone knows what time it is.
+//! The shell around them: [`lead`] sees to it that one process acts, and [`run`] is what that one does. Watches wake
+//! `reconcile`, which is `observe → plan → step → commit → apply → announce`, each a file; a Canary that is deleted
+//! takes the way of `deletion`. For a Canary only `observe`, `commit`, `apply`, `announce`, `deletion` and `guarded`
+//! await the network, and `clock` alone knows what time it is.
 
+pub mod admin;
 mod announce;
 mod apply;
 pub mod args;
@@ -24,14 +26,19 @@ mod decide;
 mod deletion;
 #[cfg(test)]
 mod fixture;
+mod flagger;
 mod guarded;
+pub mod health;
 mod history;
 pub mod identity;
 mod interests;
 pub mod istio;
 pub mod kind;
+pub mod lead;
+pub mod leadership;
 pub mod lease;
 pub mod logs;
+pub mod metrics;
 pub mod objects;
 mod observe;
 mod plan;

@@ -1,28 +1,50 @@
 //! The controller's program.
 
+use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
-use kube::Client;
+use kube::Config;
+use kube::client::ClientBuilder;
+use serin_controller::admin::Admin;
 use serin_controller::args::Args;
-use serin_controller::{logs, run, shutdown};
+use serin_controller::logs::Level;
+use serin_controller::run::{Shared, run_alone, run_elected};
+use serin_controller::{logs, shutdown};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = logs::start(&args.log) {
-        eprintln!("serin-controller: {error}");
-        return ExitCode::from(2);
-    }
-    let outcome = match Client::try_default().await {
-        Ok(client) => run::run(client, args.options(), shutdown::asked()).await,
-        Err(error) => Err(error.into()),
+    let level = match logs::start(&args.log, args.log_format) {
+        Ok(level) => level,
+        Err(error) => {
+            eprintln!("serin-controller: --log: {error}");
+            return ExitCode::from(2);
+        }
     };
-    match outcome {
+    match serve(args, level).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the controller ends");
             ExitCode::FAILURE
         }
     }
+}
+
+async fn serve(args: Args, level: Level) -> Result<(), Box<dyn Error>> {
+    let stop = shutdown::asked();
+    let shared = Shared::default();
+    let (health, metrics) = (Arc::clone(&shared.health), Arc::clone(&shared.metrics));
+    let _port = Admin { health, metrics, level }.listen(args.admin_listen).await?;
+    let config = Config::infer().await?;
+    let client = ClientBuilder::try_from(config)?.with_layer(shared.metrics.calls()).build();
+    let options = args.options();
+    match args.election(client.default_namespace())? {
+        Some(election) => {
+            run_elected(client, options, election, args.pod, &shared, stop).await?;
+        }
+        None => run_alone(client, options, &shared, stop).await?,
+    }
+    Ok(())
 }

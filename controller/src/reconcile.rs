@@ -12,6 +12,7 @@ use kube::runtime::controller::Action;
 use serin_api::{Canary, CanaryStatus, Group, Problems, Release, keys};
 use serin_rollout::{Severity, Status};
 use thiserror::Error as ThisError;
+use tokio::time::Instant;
 
 use crate::announce::{announce, tell};
 use crate::apply::{ApplyError, Writer, digest};
@@ -19,6 +20,7 @@ use crate::commit::{commit, heed};
 use crate::context::{Context, Memory};
 use crate::decide::{Circumstances, Decision, decide};
 use crate::deletion::{hold, retire};
+use crate::flagger::yielded;
 use crate::guarded::{self, Guarded};
 use crate::identity::Identity;
 use crate::observe::{Observation, kept, look, neighbours, strangers};
@@ -46,6 +48,12 @@ pub(crate) enum Stop {
     /// An older Canary has the target; nothing is done for this one.
     #[error("{0}")]
     Rival(Problems),
+    /// Another controller serves it; nothing is done for it.
+    #[error("{0}")]
+    Yielded(String),
+    /// Nobody knows yet whether another controller serves it.
+    #[error("it is not known yet whether a Flagger runs")]
+    Unknown,
     /// Its author wants it left alone.
     #[error("skipping canary run as object is suspended")]
     Suspended,
@@ -82,13 +90,18 @@ pub(crate) async fn reconcile(
         }
     };
     context.reads(&key);
+    let began = Instant::now();
     let memory = context.memory(canary);
     let mut memory = memory.lock().await;
-    let outcome = if canary.metadata.deletion_timestamp.is_some() {
-        retire(&context, canary, &mut memory).await
-    } else {
-        turn(&context, canary, &mut memory).await
+    let outcome = match yielded(&context, canary.group) {
+        Some(stop) => Err(stop),
+        None if canary.metadata.deletion_timestamp.is_some() => {
+            retire(&context, canary, &mut memory).await
+        }
+        None => turn(&context, canary, &mut memory).await,
     };
+    let ended = outcome.as_ref().map_or_else(Stop::name, |_| "done");
+    context.metrics.looked(&key, ended, began.elapsed());
     let action = settle(&context, canary, &mut memory, outcome).await;
     memory.failures = if action.is_ok() { 0 } else { memory.failures.saturating_add(1) };
     action
@@ -122,6 +135,7 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
     }
 
     commit(&context.client, canary, decision.status.clone()).await?;
+    context.metrics.committed(canary, &release, &decision);
     memory.ledger = decision.step.ledger.clone();
     let applied = applied(context, canary, memory, &seen, &decision).await;
     announce(context, canary, &decision.step.notices).await;
@@ -197,8 +211,9 @@ async fn settle(
             refuse(context, canary, memory, &problems).await?;
             Ok(Action::requeue(RIVAL))
         }
-        Err(Stop::Suspended) => {
-            let line = BTreeSet::from([Stop::Suspended.to_string()]);
+        Err(Stop::Unknown) => Ok(Action::await_change()),
+        Err(stop @ (Stop::Suspended | Stop::Yielded(_))) => {
+            let line = BTreeSet::from([stop.to_string()]);
             tell_once(context, canary, memory, line).await;
             Ok(Action::await_change())
         }
@@ -260,6 +275,20 @@ pub(crate) fn refusal(field: &str, why: &impl ToString) -> Stop {
     let mut problems = Problems::default();
     problems.add(field, why.to_string());
     Stop::Refused(problems)
+}
+
+impl Stop {
+    /// One word, for metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Rival(_) => "rival",
+            Self::Yielded(_) | Self::Unknown => "yielded",
+            Self::Suspended => "suspended",
+            Self::Conflict => "conflict",
+            Self::Cluster(_) | Self::Apply(_) | Self::Dice(_) => "failed",
+        }
+    }
 }
 
 impl From<Problems> for Stop {

@@ -1,5 +1,7 @@
 //! The client's access to each kind of object.
 
+use std::iter;
+
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Error};
 
@@ -48,8 +50,18 @@ pub(crate) fn replica_sets(client: &Client, namespace: &str) -> Api<DynamicObjec
 pub(crate) fn words(error: &Error) -> String {
     match error {
         Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
+        error => causes(error),
     }
+}
+
+/// All that it says of itself, down to the bottom, and nothing twice.
+fn causes(error: &Error) -> String {
+    let all = iter::successors(Some(error as &dyn std::error::Error), |it| it.source());
+    all.fold(String::new(), |said, it| match it.to_string() {
+        part if said.ends_with(&part) => said,
+        part if said.is_empty() => part,
+        part => format!("{said}: {part}"),
+    })
 }
 
 impl ReadOnly {

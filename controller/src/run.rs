@@ -1,29 +1,44 @@
-//! The process: one controller for each group, the watches that wake it, and its end.
+//! The process: one controller for each group, the watches that wake it, who may act, and its end.
 //!
 //! Nothing is polled. What a Canary depends on is watched, and an event wakes just those whose interest it is.
+//! A term of leading begins with nothing remembered, and ends by dropping everything: calls under way are broken off.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt as _, Shared, join_all};
+use futures_util::future::{self as futures, BoxFuture, FutureExt as _, join_all};
 use futures_util::{StreamExt as _, future};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::Controller;
 use kube::runtime::controller::Error;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use serin_api::Group;
 use thiserror::Error;
+use tokio::sync::watch;
 
+use crate::clock;
 use crate::context::Context;
+use crate::flagger;
 use crate::guarded::Guarded;
+use crate::health::Health;
 use crate::interests::Key;
+use crate::lead::{Candidate, Election};
+use crate::leadership::{Badge, Leadership};
+use crate::metrics::Metrics;
 use crate::reconcile::{failed, reconcile};
+use crate::resources::words;
 use crate::watches::woken;
 
-/// How long reconciliations under way may take to end: Kubernetes kills a pod thirty seconds after it has asked it to
-/// stop. A watch whose definition is not installed never ends by itself.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long reconciliations under way may take to end; with the lease's farewell behind it, all is over within ten
+/// seconds. Kubernetes kills a pod thirty seconds after it has asked it to stop. A watch whose definition is not
+/// installed never ends by itself.
+const GRACE: Duration = Duration::from_secs(7);
+
+/// A request to stop, which many wait for.
+type Stop = futures::Shared<BoxFuture<'static, ()>>;
 
 /// What the installer decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,20 +53,117 @@ pub struct Options {
 #[derive(Debug, Error)]
 pub enum RunError {
     /// There is no cluster to talk to.
-    #[error("the cluster does not answer: {0}")]
+    #[error("the cluster does not answer: {}", words(.0))]
     Cluster(#[from] kube::Error),
 }
 
-/// Serves Canaries until `stop`; reconciliations under way are finished.
+/// What outlives a term of leading.
+#[derive(Debug)]
+pub struct Shared {
+    /// Whether this process is of use.
+    pub health: Arc<Health>,
+    /// Whether it leads.
+    pub leadership: Leadership,
+    /// What monitoring sees.
+    pub metrics: Arc<Metrics>,
+    leading: watch::Sender<Option<Timestamp>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let (leading, leadership) = Leadership::new();
+        Self { health: Arc::default(), leadership, metrics: Arc::default(), leading }
+    }
+}
+
+/// Serves Canaries until `stop`, as the only one who does; reconciliations under way are finished.
 pub async fn run(
     client: Client,
     options: Options,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    let version = client.apiserver_version().await?;
-    tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "serving");
+    run_alone(client, options, &Shared::default(), stop).await
+}
+
+/// As [`run`], and tells how it goes.
+pub async fn run_alone(
+    client: Client,
+    options: Options,
+    shared: &Shared,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    greet(&client, &options, shared).await?;
+    term(&client, &options, shared, stop.boxed().shared()).await;
+    Ok(())
+}
+
+/// Stands for election until `stop`, and serves Canaries while it leads. `pod` is labelled as the one that does.
+pub async fn run_elected(
+    client: Client,
+    options: Options,
+    election: Election,
+    pod: Option<String>,
+    shared: &Shared,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    greet(&client, &options, shared).await?;
     let stop = stop.boxed().shared();
-    let context = Arc::new(Context::new(client, options));
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &election.namespace);
+    let badge = pod.map(|pod| Badge::new(pods, pod));
+    let mut candidate = Candidate::new(&client, election, Arc::clone(&shared.health));
+    tokio::select! {
+        () = follow(badge.as_ref(), &shared.leadership) => {}
+        () = terms(&client, &options, &mut candidate, shared, &stop) => {}
+    }
+    let bare = async {
+        if let Some(badge) = &badge {
+            badge.take_off().await;
+        }
+    };
+    tokio::join!(candidate.release(), bare);
+    Ok(())
+}
+
+async fn greet(client: &Client, options: &Options, shared: &Shared) -> Result<(), RunError> {
+    let version = client.apiserver_version().await?;
+    shared.health.reached();
+    tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "connected");
+    Ok(())
+}
+
+async fn follow(badge: Option<&Badge>, leadership: &Leadership) {
+    match badge {
+        Some(badge) => badge.follow(leadership.clone()).await,
+        None => future::pending().await,
+    }
+}
+
+/// One term after the other, until `stop`.
+async fn terms(
+    client: &Client,
+    options: &Options,
+    candidate: &mut Candidate,
+    shared: &Shared,
+    stop: &Stop,
+) {
+    loop {
+        tracing::info!("standing by");
+        tokio::select! {
+            () = candidate.acquire() => {}
+            () = stop.clone() => return,
+        }
+        tokio::select! {
+            () = candidate.keep() => tracing::warn!("another leads, or may: nothing is written any more"),
+            () = term(client, options, shared, stop.clone()) => return,
+        }
+    }
+}
+
+/// Serves all groups until `stop`, or until it is dropped.
+async fn term(client: &Client, options: &Options, shared: &Shared, stop: Stop) {
+    let _leading = Leading::begin(shared);
+    tracing::info!("leading");
+    let context = Arc::new(Context::new(client.clone(), options.clone(), shared));
     let groups = context.options.groups.iter();
     let served = join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
     let overdue = async {
@@ -60,19 +172,35 @@ pub async fn run(
     };
     tokio::select! {
         _ = served => {}
+        () = flagger::follow(&context) => {}
         () = overdue => tracing::warn!(grace = ?GRACE, "ending before all watches have"),
     }
-    Ok(())
 }
 
-async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'static, ()>>) {
+/// Says that this process leads for as long as it lives.
+struct Leading<'a>(&'a Shared);
+
+impl<'a> Leading<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.metrics.leads(true);
+        shared.leading.send_replace(Some(clock::now()));
+        Self(shared)
+    }
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.0.leading.send_replace(None);
+        self.0.metrics.leads(false);
+    }
+}
+
+async fn serve(context: Arc<Context>, group: Group, stop: Stop) {
     let client = context.client.clone();
     let canaries: Api<Guarded> = Api::all_with(client.clone(), &group);
-    let controller = Controller::new_with(canaries, Config::default(), group).reconcile_on(woken(
-        &client,
-        group,
-        &context.interests,
-    ));
+    let controller = Controller::new_with(canaries, Config::default(), group)
+        .reconcile_on(woken(&client, group, &context.interests))
+        .reconcile_all_on(flagger::changes(&context, group));
     context.keep_store(group, controller.store());
     let outcomes = controller.graceful_shutdown_on(stop).run(
         move |canary, context| reconcile(group, canary, context),

@@ -128,6 +128,7 @@ pub fn plan(percents: &[u8], interval: u64) -> Plan {
     let weight = |percent: &u8| ScheduleStep::SetWeight(Weight::from_percent(*percent));
     Plan {
         canary: "shop".into(),
+        target: "shop".into(),
         name: "shop".into(),
         namespace: "prod".into(),
         schedule: Schedule::Steps(percents.iter().map(weight).collect()),

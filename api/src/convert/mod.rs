@@ -60,6 +60,7 @@ pub(crate) fn meaning<'a>(
     let evidence = evidence::evidence(given, group, interval, &field.at("evidence"), it);
     let plan = Plan {
         canary: canary.name().to_owned(),
+        target: canary.spec.target_ref.name.clone(),
         name: canary.apex().to_owned(),
         namespace: canary.namespace().to_owned(),
         schedule: schedule::schedule(&canary.spec, group, it),

@@ -12,6 +12,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 pub(crate) fn plan(edges_ms: &[u32]) -> Plan {
     Plan {
         canary: "shop".into(),
+        target: "shop".into(),
         name: "shop".into(),
         namespace: "demo".into(),
         schedule: Schedule::Steps(Vec::new()),

@@ -17,6 +17,7 @@ pub(crate) fn plan() -> Plan {
     let weight = |percent| ScheduleStep::SetWeight(Weight::from_percent(percent));
     Plan {
         canary: "app".into(),
+        target: "web".into(),
         name: "app".into(),
         namespace: "shop".into(),
         schedule: Schedule::Steps(vec![weight(10), weight(50)]),

@@ -9,6 +9,8 @@ use serin_route::{Affinity, Direct, KeySource, Otherwise, RoutePattern, Rule, We
 pub struct Plan {
     /// The Canary's own name, as messages have it.
     pub canary: String,
+    /// The workload under release.
+    pub target: String,
     /// The apex name, as routes have it.
     pub name: String,
     /// The namespace.

@@ -43,6 +43,8 @@ pub struct Step {
     pub notices: Vec<Notice>,
     /// What the evidence says now, decision or not; status keeps only the one behind the last decision.
     pub verdict: Option<Verdict>,
+    /// What the checks measured, for whoever draws it: the check's index and its number, as its bounds are given.
+    pub measures: Vec<(usize, f64)>,
     /// Look again after this time at the latest.
     pub wake: Duration,
 }
@@ -62,6 +64,7 @@ pub fn step(plan: &Plan, status: &Status, ledger: Ledger, seen: &Seen, now: Time
         notices: Vec::new(),
         waits: Vec::new(),
         verdict: None,
+        measures: Vec::new(),
         wake: IDLE,
     };
     turn.decide();
@@ -79,6 +82,7 @@ struct Turn<'a> {
     notices: Vec<Notice>,
     waits: Vec<Wait>,
     verdict: Option<Verdict>,
+    measures: Vec<(usize, f64)>,
     wake: Duration,
 }
 
@@ -118,6 +122,7 @@ impl Turn<'_> {
             wants: self.wants,
             notices: self.notices,
             verdict: self.verdict,
+            measures: self.measures,
             wake: self.wake.max(SOONEST),
         }
     }

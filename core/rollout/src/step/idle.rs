@@ -92,7 +92,7 @@ impl Turn<'_> {
         self.status.phase = Phase::Progressing;
         self.status.tried_revision = Some(self.seen.revision.clone());
         self.status.run = Some(self.new_run(round));
-        let message = format!("New revision detected! Scaling up {}", self.subject());
+        let message = format!("New revision detected! Scaling up {}", self.target());
         self.tell(NoticeKind::RunStarted, Weight::ZERO, message);
     }
 

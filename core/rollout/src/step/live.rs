@@ -175,7 +175,7 @@ impl Turn<'_> {
         self.status.phase = Phase::Progressing;
         self.status.tried_revision = Some(self.seen.revision.clone());
         *run = self.new_run(run.round.saturating_add(2));
-        let message = format!("New revision detected! Restarting analysis for {}", self.subject());
+        let message = format!("New revision detected! Restarting analysis for {}", self.target());
         self.tell(NoticeKind::RunRestarted, Weight::ZERO, message);
     }
 

@@ -12,7 +12,7 @@ impl Turn<'_> {
         run.stage = Stage::Analysing;
         run.quarantine = None;
         self.status.phase = Phase::Promoting;
-        let (name, namespace) = (&self.plan.name, &self.plan.namespace);
+        let (name, namespace) = (&self.plan.target, &self.plan.namespace);
         let message =
             format!("Copying {name}.{namespace} template spec to {name}-primary.{namespace}");
         self.tell(NoticeKind::Promoting, run.weight, message);
@@ -89,7 +89,7 @@ impl Turn<'_> {
         run.revision.clone_from(&self.seen.revision);
         self.status.tried_revision = Some(self.seen.revision.clone());
         self.status.phase = Phase::Promoting;
-        let (name, namespace) = (&self.plan.name, &self.plan.namespace);
+        let (name, namespace) = (&self.plan.target, &self.plan.namespace);
         let message =
             format!("Copying {name}.{namespace} template spec to {name}-primary.{namespace}");
         self.tell(NoticeKind::Promoting, run.weight, message);
@@ -104,11 +104,11 @@ impl Turn<'_> {
         run.post_hooks = 0;
         self.status.promoted_revision = Some(run.revision.clone());
         self.status.phase = Phase::Succeeded;
-        let subject = self.subject();
+        let target = self.target();
         let message = if self.plan.skip_analysis {
-            format!("Promotion completed! Canary analysis was skipped for {subject}")
+            format!("Promotion completed! Canary analysis was skipped for {target}")
         } else {
-            format!("Promotion completed! Scaling down {subject}")
+            format!("Promotion completed! Scaling down {target}")
         };
         self.tell(NoticeKind::Promoted, run.weight, message);
     }

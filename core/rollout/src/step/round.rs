@@ -43,7 +43,7 @@ impl Turn<'_> {
 
     fn begin_round(&mut self, run: &mut Run) {
         if run.stage == Stage::Preparing && run.round_since.is_none() {
-            let message = format!("Starting canary analysis for {}", self.subject());
+            let message = format!("Starting canary analysis for {}", self.target());
             self.tell(NoticeKind::Held, run.weight, message);
         }
         run.round = run.round.saturating_add(1);
@@ -148,14 +148,14 @@ impl Turn<'_> {
         let name = &check.name;
         match &check.source {
             CheckSource::SuccessRate => match self.ledger.success_rate(check.interval, self.now) {
-                Some(rate) => compare(check, rate, |sign, bound| {
+                Some(rate) => self.compare(index, check, rate, |sign, bound| {
                     format!("{halt} success rate {rate:.2}% {sign} {bound}%")
                 }),
                 None => Outcome::NoData(no_values(name)),
             },
             CheckSource::Duration99 => {
                 match self.ledger.duration_99(self.plan, check.interval, self.now) {
-                    Some(millis) => compare(check, millis, |sign, bound| {
+                    Some(millis) => self.compare(index, check, millis, |sign, bound| {
                         format!("{halt} request duration {millis:.1}ms {sign} {bound}ms")
                     }),
                     None => Outcome::NoData(no_values(name)),
@@ -163,9 +163,11 @@ impl Turn<'_> {
             }
             CheckSource::Query { .. } => match self.ask(Probe::Check { index, round }) {
                 None => Outcome::Pending,
-                Some(Ok(Value::Number(number))) => compare(check, number, |sign, bound| {
-                    format!("{halt} {name} {number:.2} {sign} {bound}")
-                }),
+                Some(Ok(Value::Number(number))) => {
+                    self.compare(index, check, number, |sign, bound| {
+                        format!("{halt} {name} {number:.2} {sign} {bound}")
+                    })
+                }
                 Some(Ok(_)) => Outcome::NoData(format!(
                     "Halt advancement no values found for custom metric: {name}"
                 )),
@@ -176,20 +178,27 @@ impl Turn<'_> {
             },
         }
     }
+
+    /// Bounds are inclusive: only what lies strictly beyond fails.
+    fn compare(
+        &mut self,
+        index: usize,
+        check: &Check,
+        value: f64,
+        message: impl Fn(char, f64) -> String,
+    ) -> Outcome {
+        self.measures.push((index, value));
+        match (check.min, check.max) {
+            (Some(min), _) if value < min => Outcome::Failed(message('<', min)),
+            (_, Some(max)) if value > max => Outcome::Failed(message('>', max)),
+            _ => Outcome::Passed,
+        }
+    }
 }
 
 fn pass_round(run: &mut Run) {
     run.round_result = RoundResult::Passed;
     if run.stage == Stage::Preparing {
         run.stage = Stage::Analysing;
-    }
-}
-
-/// Bounds are inclusive: only what lies strictly beyond fails.
-fn compare(check: &Check, value: f64, message: impl Fn(char, f64) -> String) -> Outcome {
-    match (check.min, check.max) {
-        (Some(min), _) if value < min => Outcome::Failed(message('<', min)),
-        (_, Some(max)) if value > max => Outcome::Failed(message('>', max)),
-        _ => Outcome::Passed,
     }
 }

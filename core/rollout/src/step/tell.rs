@@ -7,9 +7,14 @@ use crate::evidence::Conclusion;
 use crate::{Action, Notice, NoticeKind, Run, Severity, Verdict, VerdictState};
 
 impl Turn<'_> {
-    /// `name.namespace`, as every message has it.
+    /// The Canary as `name.namespace`, as most messages have it.
     pub(super) fn subject(&self) -> String {
         format!("{}.{}", self.plan.canary, self.plan.namespace)
+    }
+
+    /// The workload likewise: where Flagger's messages tell what becomes of it, they name it.
+    pub(super) fn target(&self) -> String {
+        format!("{}.{}", self.plan.target, self.plan.namespace)
     }
 
     /// Tells what happened. The phase is filled in as it is now, so phases change before.

@@ -8,6 +8,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use serin_api::Group;
 use serin_cluster::apiserver::ApiServer;
+use serin_controller::logs;
 use serin_controller::run::{Options, run};
 use serin_e2e_apiserver::{eventually, namespace, path, with_istio};
 use tokio::{runtime::Runtime, sync::oneshot};
@@ -27,7 +28,7 @@ const MADE: [(&str, &str, &str); 8] = [
     ("networking.istio.io/v1beta1", "VirtualService", "store"),
 ];
 /// Long enough for a write that should not come.
-const QUIET: Duration = Duration::from_secs(2);
+pub(crate) const QUIET: Duration = Duration::from_secs(2);
 
 /// A running controller; dropped, it has stopped.
 pub(crate) struct Controller {
@@ -37,7 +38,7 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) fn start(kubeconfig: &Path) -> Self {
-        let _ = serin_controller::logs::start("serin_controller=debug");
+        let _ = logs::start("serin_controller=debug", logs::Format::Text);
         let runtime = Runtime::new().expect("a runtime");
         let (stop, stopped) = oneshot::channel();
         let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");

@@ -1,13 +1,17 @@
 //! What a cluster's API server makes of our definitions and of the objects that we write.
 
+mod admin;
 mod controller;
 mod crash;
 mod definitions;
 mod delegation;
 mod deletion;
+mod election;
 mod faults;
+mod flagger;
 mod many;
 mod pods;
+mod program;
 mod projection;
 mod scenario;
 mod scripted;

@@ -47,10 +47,13 @@ fn built_in_checks_use_the_filters_counts() {
     assert_eq!(drill.status.phase, Phase::Succeeded);
     let mut failing = Drill::new(drill.plan);
     failing.failing = (2, 0);
-    failing.pass(12);
+    let steps = (0..12).map(|_| failing.after(1000).measures.clone());
+    let measured = steps.filter(|it| !it.is_empty()).last().unwrap();
     assert_eq!(failing.status.phase, Phase::Failed);
     let failed = failing.told(NoticeKind::CheckFailed);
     assert_eq!(failed, ["Halt app.shop advancement success rate 98.00% < 99%"]);
+    let [(0, rate), (1, millis)] = measured[..] else { panic!("{measured:?}") };
+    assert!((rate - 98.0).abs() < 0.01 && millis <= 500.0, "{rate} {millis}");
 }
 
 #[test]

@@ -14,13 +14,13 @@ fn a_healthy_release_is_promoted() {
     assert_eq!(
         messages,
         [
-            "New revision detected! Scaling up app.shop",
-            "Starting canary analysis for app.shop",
+            "New revision detected! Scaling up web.shop",
+            "Starting canary analysis for web.shop",
             "Advance app.shop canary weight 10",
             "Advance app.shop canary weight 50",
-            "Copying app.shop template spec to app-primary.shop",
+            "Copying web.shop template spec to web-primary.shop",
             "Routing all traffic to primary",
-            "Promotion completed! Scaling down app.shop",
+            "Promotion completed! Scaling down web.shop",
         ]
     );
     drill.pass(60);
@@ -137,7 +137,7 @@ fn skipped_analysis_promotes_as_soon_as_the_canary_is_ready() {
     drill.pass(3);
     assert_eq!(drill.status.phase, Phase::Succeeded);
     let done = drill.told(NoticeKind::Promoted);
-    assert_eq!(done, ["Promotion completed! Canary analysis was skipped for app.shop"]);
+    assert_eq!(done, ["Promotion completed! Canary analysis was skipped for web.shop"]);
 }
 
 #[test]
