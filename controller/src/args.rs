@@ -28,6 +28,9 @@ pub struct Args {
         value_name = "NAMESPACE"
     )]
     root_namespace: String,
+    /// Told of the events of every Canary that has no webhook of type `event`
+    #[arg(long, env = "SERIN_EVENT_WEBHOOK", value_name = "URL")]
+    event_webhook: Option<String>,
     /// What is logged: a level, or `target=level` several times
     #[arg(long, env = "SERIN_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
@@ -51,6 +54,7 @@ impl Args {
         Options {
             groups: self.groups.iter().map(group).collect(),
             root_namespace: self.root_namespace.clone(),
+            event_webhook: self.event_webhook.clone(),
         }
     }
 }

@@ -7,16 +7,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::Client;
 use serin_api::Canary;
+use serin_probe::{Network, NetworkError};
 use serin_rollout::{Desired, Ledger};
 
 use crate::interests::{Interests, Key};
+use crate::probes::{Asked, Probes};
 use crate::run::Options;
+use crate::templates::Templates;
+use crate::wake::Wake;
 
 /// What all reconciliations share.
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) options: Options,
     pub(crate) interests: Arc<Interests>,
+    pub(crate) probes: Probes,
+    pub(crate) templates: Templates,
+    pub(crate) wake: Wake,
     /// With the uid of the Canary that it is about.
     memories: Mutex<BTreeMap<Key, (String, SharedMemory)>>,
 }
@@ -29,6 +36,8 @@ pub(crate) type SharedMemory = Arc<tokio::sync::Mutex<Memory>>;
 pub(crate) struct Memory {
     /// The evidence.
     pub(crate) ledger: Ledger,
+    /// What it wants to know.
+    pub(crate) asked: Asked,
     /// The projection that was applied last, to its end.
     pub(crate) applied: Option<Desired>,
     /// The replicas of primary when it was last seen.
@@ -40,8 +49,18 @@ pub(crate) struct Memory {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, options: Options) -> Self {
-        Self { client, options, interests: Arc::default(), memories: Mutex::default() }
+    pub(crate) fn new(client: Client, options: Options) -> Result<Self, NetworkError> {
+        let (network, wake) = (Network::new()?, Wake::default());
+        let event_webhook = options.event_webhook.as_deref();
+        Ok(Self {
+            probes: Probes::new(network, client.clone(), wake.clone(), event_webhook),
+            templates: Templates::new(wake.clone()),
+            wake,
+            client,
+            options,
+            interests: Arc::default(),
+            memories: Mutex::default(),
+        })
     }
 
     /// What is remembered of a Canary. One of the same name that is made later is another.
@@ -59,5 +78,6 @@ impl Context {
     pub(crate) fn forget(&self, canary: &Key) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
         self.interests.forget(canary);
+        self.templates.forget(canary);
     }
 }

@@ -42,6 +42,11 @@ impl Observation {
         Observed { promoted_template, ..self.seen.clone() }
     }
 
+    /// The target's revision.
+    pub(crate) fn revision(&self) -> &str {
+        &self.seen.revision
+    }
+
     /// The replicas of primary, now or when it was last seen.
     pub(crate) fn primary_replicas(&self) -> Option<i32> {
         self.seen.primary_replicas

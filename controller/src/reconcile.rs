@@ -22,7 +22,9 @@ use crate::identity::Identity;
 use crate::interests::Key;
 use crate::observe::{neighbours, observe, strangers};
 use crate::plan::{no_target, plan, rival};
+use crate::probes::About;
 use crate::resources::words;
+use crate::templates::Unread;
 use crate::{clock, observe as read};
 
 /// Somebody was faster, or something was applied that was not before: look again.
@@ -54,6 +56,9 @@ pub(crate) enum Stop {
     /// Not all objects are as they should be.
     #[error(transparent)]
     Apply(ApplyError),
+    /// It refers to templates, and nobody knows which there are.
+    #[error(transparent)]
+    Templates(#[from] Unread),
     /// The system has no randomness.
     #[error("no random numbers: {0}")]
     Dice(#[from] getrandom::Error),
@@ -88,7 +93,7 @@ pub(crate) fn failed(canary: Arc<Canary>, stop: &Stop, context: Arc<Context>) ->
 }
 
 async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result<Action, Stop> {
-    let release = plan(canary)?;
+    let release = plan(canary, &context.templates.of(canary).await?)?;
     if release.suspended {
         return Err(Stop::Suspended);
     }
@@ -97,13 +102,19 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
     let seen = observe(context, canary, &release, &status, memory.primary_replicas).await?;
     let seen = seen.ok_or_else(|| no_target(canary))?;
     memory.primary_replicas = seen.primary_replicas();
+    memory.asked.collect(&release, seen.revision());
     let decision = decide(canary, &release, &status, memory, &seen, &circumstances()?)
         .map_err(|error| refusal("spec.targetRef", &error))?;
     strangers(context, canary, &seen, &decision.objects).await?;
 
     commit(&context.client, canary, decision.status).await?;
+    memory.asked.had();
     memory.ledger = decision.step.ledger;
     let applied = apply(&context.client, &Identity::of(canary), decision.objects, &seen.ours).await;
+    let (status, revision) = (&decision.step.status, seen.revision());
+    let about = About { canary, release: &release, status, revision };
+    context.probes.ask(&mut memory.asked, about, &decision.step.wants);
+    context.probes.tell(&mut memory.asked, about, &decision.step.notices);
     announce(context, canary, &decision.step.notices).await;
     if canary.metadata.annotations.iter().flatten().any(|(key, _)| key == keys::INTENT) {
         heed(&context.client, canary).await?;

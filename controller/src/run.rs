@@ -14,6 +14,7 @@ use kube::runtime::controller::Error;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use serin_api::{Canary, Group};
+use serin_probe::NetworkError;
 use thiserror::Error;
 
 use crate::context::Context;
@@ -32,6 +33,8 @@ pub struct Options {
     pub groups: BTreeSet<Group>,
     /// Istio's root namespace.
     pub root_namespace: String,
+    /// Told of the events of every Canary that has no event webhook of its own.
+    pub event_webhook: Option<String>,
 }
 
 /// The controller could not begin.
@@ -40,6 +43,9 @@ pub enum RunError {
     /// There is no cluster to talk to.
     #[error("the cluster does not answer: {0}")]
     Cluster(#[from] kube::Error),
+    /// Nothing can be asked.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 /// Serves Canaries until `stop`; reconciliations under way are finished.
@@ -51,7 +57,7 @@ pub async fn run(
     let version = client.apiserver_version().await?;
     tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "serving");
     let stop = stop.boxed().shared();
-    let context = Arc::new(Context::new(client, options));
+    let context = Arc::new(Context::new(client, options)?);
     let groups = context.options.groups.iter();
     let served = join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
     let overdue = async {
@@ -79,9 +85,11 @@ async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'stat
         };
         controller = controller.watches_with(all, resource, Config::default(), concerned);
     }
-    let outcomes =
-        controller.graceful_shutdown_on(stop).run(reconcile, failed, Arc::clone(&context));
-    outcomes
+    let outcomes = controller
+        .reconcile_on(context.wake.stream(group))
+        .graceful_shutdown_on(stop)
+        .run(reconcile, failed, Arc::clone(&context));
+    let served = outcomes
         .for_each(|outcome| {
             match outcome {
                 Err(Error::QueueError(error)) => {
@@ -94,6 +102,10 @@ async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'stat
                 _ => {}
             }
             future::ready(())
-        })
-        .await;
+        });
+    // The watch of templates has no end of its own.
+    tokio::select! {
+        () = served => {}
+        () = context.templates.watch(client, group) => {}
+    }
 }

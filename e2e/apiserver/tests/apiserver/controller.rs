@@ -48,6 +48,7 @@ impl Controller {
             let options = Options {
                 groups: [Group::Serin].into(),
                 root_namespace: "istio-system".to_owned(),
+                event_webhook: None,
             };
             let stopped = async move { drop(stopped.await) };
             run(client, options, stopped).await.expect("it serves");
