@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::Client;
 use serin_api::Canary;
-use serin_probe::{Network, NetworkError};
+use serin_probe::Network;
 use serin_rollout::{Desired, Ledger};
 
 use crate::interests::{Interests, Key};
@@ -49,10 +49,10 @@ pub(crate) struct Memory {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, options: Options) -> Result<Self, NetworkError> {
-        let (network, wake) = (Network::new()?, Wake::default());
+    pub(crate) fn new(client: Client, options: Options, network: Network) -> Self {
+        let wake = Wake::default();
         let event_webhook = options.event_webhook.as_deref();
-        Ok(Self {
+        Self {
             probes: Probes::new(network, client.clone(), wake.clone(), event_webhook),
             templates: Templates::new(wake.clone()),
             wake,
@@ -60,7 +60,7 @@ impl Context {
             options,
             interests: Arc::default(),
             memories: Mutex::default(),
-        })
+        }
     }
 
     /// What is remembered of a Canary. One of the same name that is made later is another.

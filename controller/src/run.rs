@@ -11,10 +11,11 @@ use futures_util::{StreamExt as _, future};
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::Controller;
 use kube::runtime::controller::Error;
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use serin_api::{Canary, Group};
-use serin_probe::NetworkError;
+use serin_probe::{Network, NetworkError};
 use thiserror::Error;
 
 use crate::context::Context;
@@ -57,7 +58,7 @@ pub async fn run(
     let version = client.apiserver_version().await?;
     tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "serving");
     let stop = stop.boxed().shared();
-    let context = Arc::new(Context::new(client, options)?);
+    let context = Arc::new(Context::new(client, options, Network::new()?));
     let groups = context.options.groups.iter();
     let served = join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
     let overdue = async {
@@ -86,7 +87,7 @@ async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'stat
         controller = controller.watches_with(all, resource, Config::default(), concerned);
     }
     let outcomes = controller
-        .reconcile_on(context.wake.stream(group))
+        .reconcile_on(context.wake.stream(group).map(reference))
         .graceful_shutdown_on(stop)
         .run(reconcile, failed, Arc::clone(&context));
     let served = outcomes
@@ -108,4 +109,8 @@ async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'stat
         () = served => {}
         () = context.templates.watch(client, group) => {}
     }
+}
+
+fn reference(canary: Key) -> ObjectRef<Canary> {
+    ObjectRef::new_with(&canary.name, canary.group).within(&canary.namespace)
 }

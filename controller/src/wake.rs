@@ -2,36 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 
 use futures_util::Stream;
 use futures_util::stream::poll_fn;
-use kube::runtime::reflector::ObjectRef;
-use serin_api::{Canary, Group};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use serin_api::Group;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::interests::Key;
 
 /// Wakes Canaries. Woken twice before it is looked at, one is looked at once.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wake(Arc<Mutex<BTreeMap<Group, UnboundedSender<ObjectRef<Canary>>>>>);
+pub(crate) struct Wake(Arc<Mutex<BTreeMap<Group, UnboundedSender<Key>>>>);
 
 impl Wake {
     /// The Canaries of a group to look at, from now on; a stream that was given out before ends.
-    pub(crate) fn stream(&self, group: Group) -> impl Stream<Item = ObjectRef<Canary>> + use<> {
-        let (sender, mut woken): (_, UnboundedReceiver<_>) = unbounded_channel();
+    pub(crate) fn stream(&self, group: Group) -> impl Stream<Item = Key> + use<> {
+        let (sender, mut woken) = unbounded_channel();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(group, sender);
-        poll_fn(move |context| -> Poll<Option<_>> { woken.poll_recv(context) })
+        poll_fn(move |context| woken.poll_recv(context))
     }
 
     /// Looks at a Canary soon.
     pub(crate) fn up(&self, canary: &Key) {
-        let reference =
-            ObjectRef::new_with(&canary.name, canary.group).within(&canary.namespace);
         let senders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = senders.get(&canary.group) {
             // Nobody looks any more: the controller ends.
-            let _ = sender.send(reference);
+            let _ = sender.send(canary.clone());
         }
     }
 }
@@ -51,8 +47,7 @@ mod tests {
         let mut ours = Box::pin(wake.stream(Group::Serin));
         let mut flaggers = Box::pin(wake.stream(Group::Flagger));
         wake.up(&key(Group::Serin));
-        let woken = ours.next().now_or_never().flatten().unwrap();
-        assert_eq!((woken.name.as_str(), woken.namespace.as_deref()), ("shop", Some("prod")));
+        assert_eq!(ours.next().now_or_never(), Some(Some(key(Group::Serin))));
         assert_eq!(before.next().now_or_never(), Some(None));
         assert!(flaggers.next().now_or_never().is_none());
     }

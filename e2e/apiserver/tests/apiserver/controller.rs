@@ -14,7 +14,7 @@ use tokio::{runtime::Runtime, sync::oneshot};
 
 use crate::pods::Pods;
 
-const NAMESPACE: &str = "prod";
+pub(crate) const NAMESPACE: &str = "prod";
 /// Everything that is made for a Canary of Deployment `shop`, whose service is `store` and who reads `settings`.
 const MADE: [(&str, &str, &str); 8] = [
     ("v1", "Service", "store"),
@@ -30,13 +30,18 @@ const MADE: [(&str, &str, &str); 8] = [
 const QUIET: Duration = Duration::from_secs(2);
 
 /// A running controller; dropped, it has stopped.
-struct Controller {
+pub(crate) struct Controller {
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
 }
 
 impl Controller {
-    fn start(kubeconfig: &Path) -> Self {
+    pub(crate) fn start(kubeconfig: &Path) -> Self {
+        Self::telling(kubeconfig, None)
+    }
+
+    /// One that tells somebody of the events of all Canaries.
+    pub(crate) fn telling(kubeconfig: &Path, event_webhook: Option<String>) -> Self {
         let _ = serin_controller::logs::start("serin_controller=debug");
         let runtime = Runtime::new().expect("a runtime");
         let (stop, stopped) = oneshot::channel();
@@ -48,7 +53,7 @@ impl Controller {
             let options = Options {
                 groups: [Group::Serin].into(),
                 root_namespace: "istio-system".to_owned(),
-                event_webhook: None,
+                event_webhook,
             };
             let stopped = async move { drop(stopped.await) };
             run(client, options, stopped).await.expect("it serves");
@@ -67,7 +72,7 @@ impl Drop for Controller {
 }
 
 /// An API server with a Deployment, what it reads, and its Canary.
-fn world() -> Arc<ApiServer> {
+pub(crate) fn world() -> Arc<ApiServer> {
     let server = Arc::new(with_istio().expect("an API server with Istio's definitions"));
     namespace(&server, NAMESPACE).expect("a namespace");
     let settings = object("v1", "ConfigMap", "settings", json!({ "data": { "colour": "red" } }));
@@ -77,14 +82,14 @@ fn world() -> Arc<ApiServer> {
     server
 }
 
-fn object(version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
+pub(crate) fn object(version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
     rest["apiVersion"] = version.into();
     rest["kind"] = kind.into();
     rest["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
     rest
 }
 
-fn deployment(name: &str, image: &str) -> Value {
+pub(crate) fn deployment(name: &str, image: &str) -> Value {
     let labels = json!({ "app": name });
     let from = json!([{ "configMapRef": { "name": "settings" } }]);
     let container = json!({ "name": "app", "image": image, "envFrom": from });
@@ -95,7 +100,7 @@ fn deployment(name: &str, image: &str) -> Value {
     object("apps/v1", "Deployment", name, json!({ "spec": spec }))
 }
 
-fn canary(analysis: &Value) -> Value {
+pub(crate) fn canary(analysis: &Value) -> Value {
     let mut spec = json!({
         "targetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
         "service": { "name": "store", "port": 80, "targetPort": 9898 },
@@ -107,7 +112,7 @@ fn canary(analysis: &Value) -> Value {
     object("serin.dev/v1beta1", "Canary", "release", json!({ "spec": spec }))
 }
 
-fn make(server: &ApiServer, object: &Value) {
+pub(crate) fn make(server: &ApiServer, object: &Value) {
     server.apply(&path(object).expect("a path"), "author", object).expect("it is taken");
 }
 
@@ -115,15 +120,15 @@ fn made() -> impl Iterator<Item = String> {
     MADE.iter().map(|(version, kind, name)| at(version, kind, name))
 }
 
-fn at(version: &str, kind: &str, name: &str) -> String {
+pub(crate) fn at(version: &str, kind: &str, name: &str) -> String {
     path(&object(version, kind, name, json!({}))).expect("a path")
 }
 
-fn the_canary() -> String {
+pub(crate) fn the_canary() -> String {
     at("serin.dev/v1beta1", "Canary", "release")
 }
 
-fn until_phase(server: &ApiServer, phase: &str) {
+pub(crate) fn until_phase(server: &ApiServer, phase: &str) {
     let reached = || server.get(&the_canary()).is_ok_and(|it| it["status"]["phase"] == phase);
     if let Err(error) = eventually(&format!("phase {phase}"), reached) {
         panic!("{error:#}: {:#}", server.get(&the_canary()).expect("the Canary"));
@@ -183,7 +188,7 @@ fn messages(server: &ApiServer) -> Vec<String> {
     ours.filter_map(|it| it["note"].as_str().map(str::to_owned)).collect()
 }
 
-fn until_told(server: &ApiServer, part: &str) {
+pub(crate) fn until_told(server: &ApiServer, part: &str) {
     let told = || messages(server).iter().any(|it| it.contains(part));
     if let Err(error) = eventually(&format!("an event: {part}"), told) {
         panic!("{error:#}: {:#?}", messages(server));
@@ -296,8 +301,7 @@ fn make_image(server: &ApiServer, image: &str) {
 fn what_is_not_carried_out_is_refused_by_name_and_nothing_is_touched() {
     let server = Arc::new(with_istio().expect("an API server with Istio's definitions"));
     namespace(&server, NAMESPACE).expect("a namespace");
-    let hook = json!({ "name": "gate", "type": "confirm-rollout", "url": "http://gate.test/" });
-    make(&server, &canary(&json!({ "webhooks": [hook] })));
+    make(&server, &canary(&json!({ "mirror": true, "stepWeightPromotion": 50 })));
     let target = at("apps/v1", "Deployment", "shop");
     make(&server, &deployment("shop", "registry.example/shop:1"));
     let before = server.get(&target).expect("the target")["spec"].clone();
@@ -306,8 +310,8 @@ fn what_is_not_carried_out_is_refused_by_name_and_nothing_is_touched() {
         let canary = server.get(&the_canary()).expect("the Canary");
         canary["status"]["serin"]["problems"][0].clone()
     };
-    eventually("a problem", || problem(&server)["field"] == "spec.analysis.webhooks").expect("one");
-    until_told(&server, "spec.analysis.webhooks: is valid but not supported yet");
+    eventually("a problem", || problem(&server)["field"] == "spec.analysis.mirror").expect("one");
+    until_told(&server, "spec.analysis.stepWeightPromotion: is valid but not supported yet");
     assert_eq!(server.get(&target).expect("the target")["spec"], before);
     for at in made() {
         assert!(server.get(&at).is_err(), "{at} was made");

@@ -2,5 +2,8 @@
 
 mod controller;
 mod definitions;
+mod hooks;
+mod loadtester;
 mod pods;
 mod projection;
+mod templates;
