@@ -90,20 +90,19 @@ async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'stat
         .reconcile_on(context.wake.stream(group).map(reference))
         .graceful_shutdown_on(stop)
         .run(reconcile, failed, Arc::clone(&context));
-    let served = outcomes
-        .for_each(|outcome| {
-            match outcome {
-                Err(Error::QueueError(error)) => {
-                    tracing::warn!(%error, "a watch broke off; it is taken up again");
-                }
-                Err(Error::ObjectNotFound(gone)) => {
-                    let (name, namespace) = (gone.name.clone(), gone.namespace.unwrap_or_default());
-                    context.forget(&Key { group, namespace, name });
-                }
-                _ => {}
+    let served = outcomes.for_each(|outcome| {
+        match outcome {
+            Err(Error::QueueError(error)) => {
+                tracing::warn!(%error, "a watch broke off; it is taken up again");
             }
-            future::ready(())
-        });
+            Err(Error::ObjectNotFound(gone)) => {
+                let (name, namespace) = (gone.name.clone(), gone.namespace.unwrap_or_default());
+                context.forget(&Key { group, namespace, name });
+            }
+            _ => {}
+        }
+        future::ready(())
+    });
     // The watch of templates has no end of its own.
     tokio::select! {
         () = served => {}

@@ -31,7 +31,13 @@ impl Events {
     }
 
     /// Calls the event hooks of a plan, or else the one for all releases, and waits for nothing.
-    pub fn tell(&mut self, plan: &Plan, everybodys: Option<&Hook>, revision: &str, notice: &Notice) {
+    pub fn tell(
+        &mut self,
+        plan: &Plan,
+        everybodys: Option<&Hook>,
+        revision: &str,
+        notice: &Notice,
+    ) {
         let own: Vec<&Hook> = plan.hooks.iter().filter(|it| it.kind == HookKind::Event).collect();
         let hooks = if own.is_empty() { everybodys.into_iter().collect() } else { own };
         self.listeners.retain(|(known, _)| hooks.contains(&known));

@@ -47,12 +47,7 @@ pub(crate) async fn call(
     Err("no attempt was made".to_owned())
 }
 
-async fn once(
-    transport: &Transport,
-    hook: &Hook,
-    url: &Url,
-    body: &str,
-) -> Result<(), Refusal> {
+async fn once(transport: &Transport, hook: &Hook, url: &Url, body: &str) -> Result<(), Refusal> {
     let request = transport.client(hook.insecure).post(url.clone());
     let request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
     let reply = transport.send(request, hook.timeout).await?;
@@ -179,7 +174,8 @@ mod tests {
         drop(listener);
         let (gate, payload) = hook(url, 0);
         let error = call(&gate, &payload).await.unwrap_err();
-        let expected = format!("POST {} giving up after 1 attempt(s): connection failed: ", gate.url);
+        let expected =
+            format!("POST {} giving up after 1 attempt(s): connection failed: ", gate.url);
         assert!(error.starts_with(&expected), "{error}");
     }
 }

@@ -102,8 +102,7 @@ impl Transport {
         limit: Duration,
     ) -> Result<Reply, Failure> {
         let _permit = self.permits.acquire().await;
-        let overdue =
-            |_| Failure::Passing(format!("no answer within {} s", limit.as_secs_f64()));
+        let overdue = |_| Failure::Passing(format!("no answer within {} s", limit.as_secs_f64()));
         timeout(limit, exchange(request)).await.map_err(overdue)?
     }
 }

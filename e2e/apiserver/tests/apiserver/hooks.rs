@@ -86,7 +86,9 @@ fn a_gate_holds_until_a_person_opens_it_and_tasks_and_listeners_are_called_in_or
 fn listened(tester: &LoadTester) {
     let heard = || tester.calls("/events");
     until("the last event", || {
-        heard().iter().any(|it| it["metadata"]["eventMessage"] == "Pre-rollout check acceptance passed")
+        heard()
+            .iter()
+            .any(|it| it["metadata"]["eventMessage"] == "Pre-rollout check acceptance passed")
     });
     let all = heard();
     let said: Vec<&str> =
