@@ -87,7 +87,7 @@ async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'stat
         controller = controller.watches_with(all, resource, Config::default(), concerned);
     }
     let outcomes = controller
-        .reconcile_on(context.wake.stream(group).map(reference))
+        .reconcile_on(context.wake.stream(group).map(|canary| reference(&canary)))
         .graceful_shutdown_on(stop)
         .run(reconcile, failed, Arc::clone(&context));
     let served = outcomes.for_each(|outcome| {
@@ -110,6 +110,6 @@ async fn serve(context: Arc<Context>, group: Group, stop: Shared<BoxFuture<'stat
     }
 }
 
-fn reference(canary: Key) -> ObjectRef<Canary> {
+fn reference(canary: &Key) -> ObjectRef<Canary> {
     ObjectRef::new_with(&canary.name, canary.group).within(&canary.namespace)
 }
