@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -92,7 +92,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let json = request.headers().get("content-type").is_some_and(|it| it == "application/json");
-    let body = request.into_body().collect().await.map(|it| it.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let (status, text) = match serde_json::from_slice::<Value>(&body) {
         Ok(payload) if json && payload["name"].is_string() && payload["namespace"].is_string() => {
             let call = Call { path: path.clone(), payload: payload.clone() };
