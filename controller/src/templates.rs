@@ -1,5 +1,5 @@
-//! `MetricTemplate`s: all of them are known, of the groups that are served, and an edit wakes the Canaries that refer to
-//! the edited one.
+//! `MetricTemplate`s: all of them are known, of the groups that are served, and an edit wakes the Canaries that
+//! refer to the edited one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};

@@ -1,6 +1,6 @@
-//! One HTTP exchange, bounded in size and time, and all of them in number. Redirects are followed as Flagger's do, ten at
-//! most, and carry no credentials to another host; connections are not kept, so that no server's silence about an old
-//! one becomes the answer to a hook.
+//! One HTTP exchange, bounded in size and time, and all of them in number. Redirects are followed as Flagger's do,
+//! ten at most, and carry no credentials to another host; connections are not kept, so that no server's silence
+//! about an old one becomes the answer to a hook.
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(prober.take().len(), 3);
         prober.ask(&probe(200, Phase::Progressing), never());
         prober.ask(&probe(201, Phase::Progressing), async { Ok(Value::NoData) });
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         assert!(prober.take().is_empty(), "the bound does not hold");
     }
 

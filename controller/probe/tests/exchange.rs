@@ -35,7 +35,7 @@ async fn call(hook: Hook) -> Result<Value, String> {
         metadata: BTreeMap::new(),
     };
     let question = Question::Hook { hook, payload };
-    question.ask(&Network::new().unwrap(), &Access::default()).await
+    question.ask(&Network::new().expect("a client"), &Access::default()).await
 }
 
 fn redirect(status: u16, to: &str) -> Vec<u8> {
@@ -88,7 +88,7 @@ fn vector(value: &str) -> Vec<u8> {
 
 async fn ask(address: String, access: &Access) -> Result<Value, String> {
     let query = "sum(\n  rate(x{a=\"b c\"}[1m])\n)".to_owned();
-    Question::Query { address, query }.ask(&Network::new().unwrap(), access).await
+    Question::Query { address, query }.ask(&Network::new().expect("a client"), access).await
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn events_arrive_in_order_with_their_own_words_before_the_authors() {
     let metadata = [("eventMessage", "mine"), ("team", "shop")];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let hook = Hook { kind: HookKind::Event, metadata, ..gate(server.url("/events")) };
-    let mut events = Events::new(&Network::new().unwrap());
+    let mut events = Events::new(&Network::new().expect("a client"));
     let plan = plan();
     for number in 0..20 {
         events.tell(&plan, Some(&hook), "v2", &notice(&format!("event {number:02}")));
@@ -168,7 +168,7 @@ async fn events_arrive_in_order_with_their_own_words_before_the_authors() {
 
 fn notice(message: &str) -> Notice {
     Notice {
-        at: jiff::Timestamp::from_millisecond(1_700_000_000_123).unwrap(),
+        at: jiff::Timestamp::from_millisecond(1_700_000_000_123).expect("a time"),
         kind: NoticeKind::Warning,
         severity: Severity::Warn,
         message: message.to_owned(),

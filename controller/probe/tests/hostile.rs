@@ -40,7 +40,7 @@ fn query(address: String) -> Question {
 }
 
 async fn ask(question: Question) -> Result<Value, String> {
-    question.ask(&Network::new().unwrap(), &Access::default()).await
+    question.ask(&Network::new().expect("a client"), &Access::default()).await
 }
 
 async fn answered(body: &[u8]) -> Result<Value, String> {

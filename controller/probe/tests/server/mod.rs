@@ -45,8 +45,8 @@ impl Server {
     }
 
     async fn start(manner: Manner, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
         let heard = Arc::<Mutex<Vec<String>>>::default();
         let log = Arc::clone(&heard);
         let task = tokio::spawn(async move {
@@ -67,7 +67,7 @@ impl Server {
 
     /// What it was asked, in order.
     pub(crate) fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+        self.heard.lock().expect("no panic").clone()
     }
 }
 
@@ -99,7 +99,7 @@ where
 {
     let mut request = vec![0; 8192];
     let read = stream.read(&mut request).await.unwrap_or(0);
-    log.lock().unwrap().push(String::from_utf8_lossy(&request[..read]).into_owned());
+    log.lock().expect("no panic").push(String::from_utf8_lossy(&request[..read]).into_owned());
     // A caller may go away at any moment.
     match manner {
         Manner::Say(bytes) => drop(stream.write_all(&bytes).await),
