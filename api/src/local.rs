@@ -74,6 +74,7 @@ fn credentials(canary: &Canary, templates: &[MetricTemplate], problems: &mut Pro
         let unsupported = [
             ("headers", !provider.headers.is_empty()),
             ("secretRef", provider.secret_ref.is_some()),
+            ("insecureSkipVerify", provider.insecure_skip_verify),
         ];
         for (name, _) in unsupported.iter().filter(|(_, used)| *used) {
             problems.add(field.at(name), "is not supported by serin local");

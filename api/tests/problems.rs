@@ -321,7 +321,6 @@ fn webhooks() {
              \"http://\"",
             "spec.analysis.webhooks[1].timeout: must be longer than 0s",
             "spec.analysis.webhooks[1].retries: must be from 0 to 100, not -1",
-            "spec.analysis.webhooks[1].disableTLS: is valid but not supported yet",
             "spec.analysis.webhooks[2].url: must be an http:// or https:// address, not \
              \"http://x/ y\"",
             "spec.analysis.webhooks[2].timeout: must name a unit (ms, s, m, h): \"5\" has none",

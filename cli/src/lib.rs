@@ -10,7 +10,6 @@ mod http;
 pub mod interrupt;
 pub mod local;
 pub mod output;
-pub mod probe;
 pub mod receiver;
 pub mod recording;
 pub mod report;

@@ -112,12 +112,12 @@ fn what_means_nothing_without_a_cluster_is_a_problem() {
 }
 
 #[test]
-fn an_address_that_needs_tls_is_told_before_anything_starts() {
+fn an_address_that_leads_nowhere_is_told_before_anything_starts() {
     let hook =
-        "    webhooks: [{name: gate, type: confirm-rollout, url: 'https://gate.example/'}]\n";
+        "    webhooks: [{name: gate, type: confirm-rollout, url: 'https://gate.example:99999/'}]\n";
     let (code, text) = told(&local(&format!("{CANARY}{hook}"), &[]));
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains("gate: https://gate.example/ needs TLS"), "{text}");
+    assert!(text.contains("gate: \"https://gate.example:99999/\" is not a URL"), "{text}");
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub struct Args {
         value_name = "NAMESPACE"
     )]
     root_namespace: String,
+    /// Told of the events of every Canary that has no webhook of type `event`
+    #[arg(long, env = "SERIN_EVENT_WEBHOOK", value_name = "URL")]
+    event_webhook: Option<String>,
     /// What is logged, on stderr: a level, or `target=level` several times, with commas
     #[arg(long, env = "SERIN_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
@@ -94,7 +97,8 @@ impl Args {
             GroupName::Flagger => Group::Flagger,
         };
         let groups: BTreeSet<Group> = self.groups.iter().map(group).collect();
-        Options { groups, root_namespace: self.root_namespace.clone() }
+        let root_namespace = self.root_namespace.clone();
+        Options { groups, root_namespace, event_webhook: self.event_webhook.clone() }
     }
 
     /// How to stand for election; none alone. `otherwise` is the namespace where none is given.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::reflector::Store;
 use serin_api::{Canary, Group};
+use serin_probe::Network;
 use serin_rollout::{Desired, Ledger};
 use tokio::sync::watch;
 
@@ -19,7 +20,10 @@ use crate::interests::{Interests, Key};
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::observe::Kept;
+use crate::probes::{Asked, Probes};
 use crate::run::{Options, Shared};
+use crate::templates::Templates;
+use crate::wake::Wake;
 
 /// What all reconciliations share.
 pub(crate) struct Context {
@@ -32,6 +36,9 @@ pub(crate) struct Context {
     /// Whether a Flagger serves its Canaries itself.
     pub(crate) flagger: watch::Sender<Flagger>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) probes: Probes,
+    pub(crate) templates: Templates,
+    pub(crate) wake: Wake,
     /// With the uid of the Canary that it is about.
     memories: Mutex<BTreeMap<Key, (String, SharedMemory)>>,
     /// What was told last of Canaries that do not read.
@@ -48,6 +55,8 @@ pub(crate) type SharedMemory = Arc<tokio::sync::Mutex<Memory>>;
 pub(crate) struct Memory {
     /// The evidence.
     pub(crate) ledger: Ledger,
+    /// What it wants to know.
+    pub(crate) asked: Asked,
     /// The projection that was applied last, to its end.
     pub(crate) applied: Option<Desired>,
     /// What was seen last, while it is likely to be asked for again.
@@ -67,8 +76,13 @@ pub(crate) struct Memory {
 }
 
 impl Context {
-    pub(crate) fn new(client: Client, options: Options, shared: &Shared) -> Self {
+    pub(crate) fn new(client: Client, options: Options, network: Network, shared: &Shared) -> Self {
+        let wake = Wake::default();
+        let event_webhook = options.event_webhook.as_deref();
         Self {
+            probes: Probes::new(network, client.clone(), wake.clone(), event_webhook),
+            templates: Templates::new(wake.clone()),
+            wake,
             client,
             options,
             interests: Arc::default(),
@@ -119,5 +133,6 @@ impl Context {
         self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
         self.interests.forget(canary);
         self.metrics.forget(canary);
+        self.templates.forget(canary);
     }
 }

@@ -58,8 +58,8 @@ pub(crate) fn decide(
     let workloads = workloads(release, &view, now);
     let traffic = Traffic::default();
     let (intent, revision) = (intent(canary), view.revision);
-    let seen_by_step =
-        Seen { dice, intent, revision, workloads, projection, traffic, answers: Vec::new() };
+    let answers = memory.asked.answers().to_vec();
+    let seen_by_step = Seen { dice, intent, revision, workloads, projection, traffic, answers };
     let step = step(plan, status, memory.ledger.clone(), &seen_by_step, now);
 
     let wanted = desired(plan, &step.status);

@@ -61,7 +61,7 @@ pub(crate) async fn retire(
         let_go(&context.client, canary).await?;
         return Ok(Action::await_change());
     }
-    let release = plan(canary)?;
+    let release = plan(canary, &context.templates.of(canary).await?)?;
     let status = committed(canary)?;
     let Some(seen) = look(context, canary, &release, &status, memory).await? else {
         let gone = format!("There is no Deployment {} to give back", release.target.name);

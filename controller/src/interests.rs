@@ -55,7 +55,8 @@ impl Key {
         }
     }
 
-    fn woken(&self) -> reflector::ObjectRef<Guarded> {
+    /// As the runtime names it.
+    pub(crate) fn woken(&self) -> reflector::ObjectRef<Guarded> {
         reflector::ObjectRef::new_with(&self.name, self.group).within(&self.namespace)
     }
 }

@@ -82,6 +82,11 @@ impl Observation {
         Observed { promoted_template, ..self.seen.clone() }
     }
 
+    /// The target's revision.
+    pub(crate) fn revision(&self) -> &str {
+        &self.seen.revision
+    }
+
     /// What of ours was there, with its metadata.
     pub(crate) fn of_ours(&self, object: &ObjectRef) -> Option<&ObjectMeta> {
         self.ours.iter().find(|(it, _)| it == object).map(|(_, metadata)| metadata)

@@ -1,35 +1,10 @@
 //! What a Canary means, or why nothing is done for it.
 
-use serin_api::{Canary, Given, Problems, Release, release};
+use serin_api::{Canary, Given, MetricTemplate, Problems, Release, release};
 
-/// What the type of the API takes and this controller does not carry out yet.
-const NOT_YET: &str = "is valid but not supported yet";
-
-/// What a Canary means, or everything that is wrong with it. What is not built yet is named, never ignored.
-pub(crate) fn plan(canary: &Canary) -> Result<Release, Problems> {
-    let mut problems = Problems::default();
-    for field in unsupported(canary) {
-        problems.add(field, NOT_YET);
-    }
-    // Queries are named above already; without their templates each would be told twice.
-    problems.or(())?;
-    release(canary, &Given::default())
-}
-
-/// Fields that wait for their turn: a line goes when its field is carried out.
-fn unsupported(canary: &Canary) -> Vec<String> {
-    let analysis = &canary.spec.analysis;
-    let whole = [("spec.analysis.webhooks", !analysis.webhooks.is_empty())];
-    let whole = whole.into_iter().filter(|(_, used)| *used).map(|(field, _)| field.to_owned());
-    let queries = analysis.metrics.iter().enumerate().filter_map(|(index, metric)| {
-        let field = match (&metric.template_ref, &metric.query) {
-            (Some(_), _) => "templateRef",
-            (None, Some(_)) => "query",
-            (None, None) => return None,
-        };
-        Some(format!("spec.analysis.metrics[{index}].{field}"))
-    });
-    whole.chain(queries).collect()
+/// What a Canary means, or everything that is wrong with it.
+pub(crate) fn plan(canary: &Canary, templates: &[MetricTemplate]) -> Result<Release, Problems> {
+    release(canary, &Given { templates, ..Given::default() })
 }
 
 /// The target does not exist.

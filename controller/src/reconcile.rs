@@ -25,7 +25,9 @@ use crate::guarded::{self, Guarded};
 use crate::identity::Identity;
 use crate::observe::{Observation, kept, look, neighbours, strangers};
 use crate::plan::{no_target, plan, rival};
+use crate::probes::About;
 use crate::resources::words;
+use crate::templates::Unread;
 use crate::{clock, observe as read};
 
 /// Somebody was faster, or something was applied that was not before: look again.
@@ -66,6 +68,9 @@ pub(crate) enum Stop {
     /// Not all objects are as they should be.
     #[error(transparent)]
     Apply(ApplyError),
+    /// It refers to templates, and nobody knows which there are.
+    #[error(transparent)]
+    Templates(#[from] Unread),
     /// The system has no randomness.
     #[error("no random numbers: {0}")]
     Dice(#[from] getrandom::Error),
@@ -118,13 +123,14 @@ pub(crate) fn failed(group: Group, canary: &Guarded, stop: &Stop, context: &Cont
 }
 
 async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result<Action, Stop> {
-    let release = plan(canary)?;
+    let release = plan(canary, &context.templates.of(canary).await?)?;
     if release.suspended {
         return Err(Stop::Suspended);
     }
     rival(canary, &neighbours(context, canary).await?).map_err(Stop::Rival)?;
     let status = committed(canary)?;
     let seen = seen(context, canary, &release, &status, memory).await?;
+    memory.asked.collect(&release, seen.revision());
     let decision = decide(canary, &release, &status, memory, &seen, &circumstances()?)
         .map_err(|error| refusal("spec.targetRef", &error))?;
     if !is_settled(memory, &decision) {
@@ -135,9 +141,14 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
     }
 
     commit(&context.client, canary, decision.status.clone()).await?;
+    memory.asked.had();
     context.metrics.committed(canary, &release, &decision);
     memory.ledger = decision.step.ledger.clone();
     let applied = applied(context, canary, memory, &seen, &decision).await;
+    let (status, revision) = (&decision.step.status, seen.revision());
+    let about = About { canary, release: &release, status, revision };
+    context.probes.ask(&mut memory.asked, about, &decision.step.wants);
+    context.probes.tell(&mut memory.asked, about, &decision.step.notices);
     announce(context, canary, &decision.step.notices).await;
     if canary.metadata.annotations.iter().flatten().any(|(key, _)| key == keys::INTENT) {
         heed(&context.client, canary).await?;
@@ -286,7 +297,7 @@ impl Stop {
             Self::Yielded(_) | Self::Unknown => "yielded",
             Self::Suspended => "suspended",
             Self::Conflict => "conflict",
-            Self::Cluster(_) | Self::Apply(_) | Self::Dice(_) => "failed",
+            Self::Cluster(_) | Self::Apply(_) | Self::Templates(_) | Self::Dice(_) => "failed",
         }
     }
 }

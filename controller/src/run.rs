@@ -16,6 +16,7 @@ use kube::runtime::controller::Error;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use serin_api::Group;
+use serin_probe::{Network, NetworkError};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -47,6 +48,8 @@ pub struct Options {
     pub groups: BTreeSet<Group>,
     /// Istio's root namespace.
     pub root_namespace: String,
+    /// Told of the events of every Canary that has no event webhook of its own.
+    pub event_webhook: Option<String>,
 }
 
 /// The controller could not begin.
@@ -55,6 +58,9 @@ pub enum RunError {
     /// There is no cluster to talk to.
     #[error("the cluster does not answer: {}", words(.0))]
     Cluster(#[from] kube::Error),
+    /// Nothing can be asked.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
 }
 
 /// What outlives a term of leading.
@@ -92,8 +98,8 @@ pub async fn run_alone(
     shared: &Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    greet(&client, &options, shared).await?;
-    term(&client, &options, shared, stop.boxed().shared()).await;
+    let process = Process::begin(client, options, shared).await?;
+    process.term(stop.boxed().shared()).await;
     Ok(())
 }
 
@@ -106,14 +112,13 @@ pub async fn run_elected(
     shared: &Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
-    greet(&client, &options, shared).await?;
-    let stop = stop.boxed().shared();
     let pods: Api<Pod> = Api::namespaced(client.clone(), &election.namespace);
     let badge = pod.map(|pod| Badge::new(pods, pod));
     let mut candidate = Candidate::new(&client, election, Arc::clone(&shared.health));
+    let process = Process::begin(client, options, shared).await?;
     tokio::select! {
         () = follow(badge.as_ref(), &shared.leadership) => {}
-        () = terms(&client, &options, &mut candidate, shared, &stop) => {}
+        () = process.terms(&mut candidate, stop.boxed().shared()) => {}
     }
     let bare = async {
         if let Some(badge) = &badge {
@@ -124,13 +129,6 @@ pub async fn run_elected(
     Ok(())
 }
 
-async fn greet(client: &Client, options: &Options, shared: &Shared) -> Result<(), RunError> {
-    let version = client.apiserver_version().await?;
-    shared.health.reached();
-    tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "connected");
-    Ok(())
-}
-
 async fn follow(badge: Option<&Badge>, leadership: &Leadership) {
     match badge {
         Some(badge) => badge.follow(leadership.clone()).await,
@@ -138,42 +136,56 @@ async fn follow(badge: Option<&Badge>, leadership: &Leadership) {
     }
 }
 
-/// One term after the other, until `stop`.
-async fn terms(
-    client: &Client,
-    options: &Options,
-    candidate: &mut Candidate,
-    shared: &Shared,
-    stop: &Stop,
-) {
-    loop {
-        tracing::info!("standing by");
-        tokio::select! {
-            () = candidate.acquire() => {}
-            () = stop.clone() => return,
-        }
-        tokio::select! {
-            () = candidate.keep() => tracing::warn!("another leads, or may: nothing is written any more"),
-            () = term(client, options, shared, stop.clone()) => return,
-        }
-    }
+/// What every term of leading begins with.
+struct Process<'a> {
+    client: Client,
+    options: Options,
+    network: Network,
+    shared: &'a Shared,
 }
 
-/// Serves all groups until `stop`, or until it is dropped.
-async fn term(client: &Client, options: &Options, shared: &Shared, stop: Stop) {
-    let _leading = Leading::begin(shared);
-    tracing::info!("leading");
-    let context = Arc::new(Context::new(client.clone(), options.clone(), shared));
-    let groups = context.options.groups.iter();
-    let served = join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
-    let overdue = async {
-        stop.clone().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        _ = served => {}
-        () = flagger::follow(&context) => {}
-        () = overdue => tracing::warn!(grace = ?GRACE, "ending before all watches have"),
+impl<'a> Process<'a> {
+    async fn begin(client: Client, options: Options, shared: &'a Shared) -> Result<Self, RunError> {
+        let version = client.apiserver_version().await?;
+        shared.health.reached();
+        tracing::info!(kubernetes = version.git_version, groups = ?options.groups, "connected");
+        Ok(Self { client, options, network: Network::new()?, shared })
+    }
+
+    /// One term after the other, until `stop`.
+    async fn terms(&self, candidate: &mut Candidate, stop: Stop) {
+        loop {
+            tracing::info!("standing by");
+            tokio::select! {
+                () = candidate.acquire() => {}
+                () = stop.clone() => return,
+            }
+            tokio::select! {
+                () = candidate.keep() => tracing::warn!("another leads, or may: nothing is written any more"),
+                () = self.term(stop.clone()) => return,
+            }
+        }
+    }
+
+    /// Serves all groups until `stop`, or until it is dropped.
+    async fn term(&self, stop: Stop) {
+        let _leading = Leading::begin(self.shared);
+        tracing::info!("leading");
+        let Self { client, options, network, shared } = self;
+        let context =
+            Arc::new(Context::new(client.clone(), options.clone(), network.clone(), shared));
+        let groups = options.groups.iter();
+        let served =
+            join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
+        let overdue = async {
+            stop.clone().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            _ = served => {}
+            () = flagger::follow(&context) => {}
+            () = overdue => tracing::warn!(grace = ?GRACE, "ending before all watches have"),
+        }
     }
 }
 
@@ -200,6 +212,7 @@ async fn serve(context: Arc<Context>, group: Group, stop: Stop) {
     let canaries: Api<Guarded> = Api::all_with(client.clone(), &group);
     let controller = Controller::new_with(canaries, Config::default(), group)
         .reconcile_on(woken(&client, group, &context.interests))
+        .reconcile_on(context.wake.stream(group).map(|canary| canary.woken()))
         .reconcile_all_on(flagger::changes(&context, group));
     context.keep_store(group, controller.store());
     let outcomes = controller.graceful_shutdown_on(stop).run(
@@ -207,19 +220,22 @@ async fn serve(context: Arc<Context>, group: Group, stop: Stop) {
         move |canary, stop, context| failed(group, &canary, stop, &context),
         Arc::clone(&context),
     );
-    outcomes
-        .for_each(|outcome| {
-            match outcome {
-                Err(Error::QueueError(error)) => {
-                    tracing::warn!(%error, "a watch broke off; it is taken up again");
-                }
-                Err(Error::ObjectNotFound(gone)) => {
-                    let (name, namespace) = (gone.name.clone(), gone.namespace.unwrap_or_default());
-                    context.forget(&Key { group, namespace, name });
-                }
-                _ => {}
+    let served = outcomes.for_each(|outcome| {
+        match outcome {
+            Err(Error::QueueError(error)) => {
+                tracing::warn!(%error, "a watch broke off; it is taken up again");
             }
-            future::ready(())
-        })
-        .await;
+            Err(Error::ObjectNotFound(gone)) => {
+                let (name, namespace) = (gone.name.clone(), gone.namespace.unwrap_or_default());
+                context.forget(&Key { group, namespace, name });
+            }
+            _ => {}
+        }
+        future::ready(())
+    });
+    // The watch of templates has no end of its own.
+    tokio::select! {
+        () = served => {}
+        () = context.templates.watch(client, group) => {}
+    }
 }

@@ -240,9 +240,6 @@ fn address(template: &MetricTemplate, field: &Field, problems: &mut Problems) ->
         problems.add(field.at("type"), rule);
         return None;
     }
-    if provider.insecure_skip_verify {
-        problems.add(field.at("insecureSkipVerify"), "is valid but not supported yet");
-    }
     let Some(address) = &provider.address else {
         problems.add(field.at("address"), "is missing");
         return None;

@@ -26,9 +26,6 @@ fn hook(given: &Webhook, group: Group, field: &Field, problems: &mut Problems) -
         problems.add(field.at("name"), "must not be empty");
     }
     web_address(&given.url, &field.at("url"), problems);
-    if given.disable_tls {
-        problems.add(field.at("disableTLS"), "is valid but not supported yet");
-    }
     // Flagger takes a text too short for number and unit as none.
     let timeout = given.timeout.as_deref();
     let timeout = timeout.filter(|text| group == Group::Serin || text.len() >= 2);
@@ -40,6 +37,7 @@ fn hook(given: &Webhook, group: Group, field: &Field, problems: &mut Problems) -
         url: given.url.clone(),
         timeout,
         retries: whole(retries, 0..=RETRIES_MAX, &field.at("retries"), problems).unwrap_or(0),
+        insecure: given.disable_tls,
         metadata: given.metadata.clone(),
     }
 }

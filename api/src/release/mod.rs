@@ -65,6 +65,8 @@ pub struct Access {
     pub headers: BTreeMap<String, Vec<String>>,
     /// Holds `token`, or `username` and `password`.
     pub secret: Option<Secret>,
+    /// Accept any certificate.
+    pub insecure: bool,
 }
 
 /// What a Canary means on a cluster, or everything that is wrong with it there.
@@ -108,7 +110,8 @@ fn access(source: Source<'_>) -> Option<Access> {
         namespace: template.namespace().to_owned(),
         name: secret.name.clone(),
     });
-    Some(Access { headers: provider.headers.clone(), secret })
+    let insecure = provider.insecure_skip_verify;
+    Some(Access { headers: provider.headers.clone(), secret, insecure })
 }
 
 fn caller_namespaces(canary: &Canary, problems: &mut Problems) -> Vec<String> {

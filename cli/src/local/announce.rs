@@ -48,7 +48,7 @@ impl Engine<'_> {
 
     fn tell(&mut self, notice: &Notice) {
         self.sinks.notice(notice);
-        self.prober.tell(&self.release.plan, &self.release.revision, notice);
+        self.events.tell(&self.release.plan, None, &self.release.revision, notice);
     }
 }
 

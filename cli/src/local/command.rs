@@ -11,7 +11,6 @@ use crate::clock::Clock;
 use crate::failure::{self, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Format, Lines, Sink, Summary, aside};
-use crate::probe;
 use crate::recording::Recording;
 use crate::report::{self, file::Unwritten};
 use crate::tools::{self, Found};
@@ -98,7 +97,7 @@ async fn release(args: &Local) -> Result<(Release, String), Failure> {
         .map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
     let plan = super::input::plan(&text)
         .map_err(|problems| Failure::usage(format!("{file} cannot be used:\n{problems}")))?;
-    let unreachable = probe::unreachable(&plan);
+    let unreachable = serin_probe::unreachable(&plan);
     if !unreachable.is_empty() {
         let problems = unreachable.join("\n");
         return Err(Failure::usage(format!("{file} cannot be used:\n{problems}")));

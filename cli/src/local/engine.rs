@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serin_rollout::{Answer, Book, Intent, Ledger, Severity, Status, step};
+use serin_probe::{Access, Events, Network, NetworkError, Prober, Question};
+use serin_rollout::{Answer, Book, Intent, Ledger, Probe, Severity, Status, step};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -18,7 +19,6 @@ use super::state::Kept;
 use super::{Outcome, Release, StateFile, World, observe};
 use crate::envoy::ProcessError;
 use crate::output::Sink;
-use crate::probe::Prober;
 use crate::receiver::Arrival;
 
 /// All VMs report within this time of each other: one step for all of them.
@@ -43,7 +43,9 @@ pub struct Engine<'a> {
     pub(super) ledger: Ledger,
     pub(super) book: Book,
     pub(super) readiness: Watch,
+    pub(super) network: Network,
     pub(super) prober: Prober,
+    pub(super) events: Events,
     pub(super) answers: Vec<Answer>,
     pub(super) intents: VecDeque<Intent>,
     pub(super) applied: Option<Applied>,
@@ -72,6 +74,9 @@ pub enum EngineError {
          let no cleaner of temporary files remove it, or name another place with TMPDIR"
     )]
     Lost(PathBuf),
+    /// Nothing can be asked.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// No run can have an identity.
     #[error("the system gives no randomness: {0}")]
     Randomness(#[from] io::Error),
@@ -98,7 +103,7 @@ impl<'a> Engine<'a> {
         sinks: &'a mut [&'a mut dyn Sink],
         intents: &mut mpsc::Receiver<Intent>,
     ) -> Result<Outcome, EngineError> {
-        let mut engine = Self::new(release, kept, world, sinks).await;
+        let mut engine = Self::new(release, kept, world, sinks).await?;
         loop {
             let wake = engine.turn()?;
             if engine.world.is_lost() {
@@ -106,7 +111,7 @@ impl<'a> Engine<'a> {
             }
             let now = engine.world.clock().now();
             if let Some(outcome) = engine.outcome(now) {
-                engine.prober.finish(EVENTS_GRACE).await;
+                engine.events.finish(EVENTS_GRACE).await;
                 return Ok(outcome);
             }
             engine.wait(wake, intents).await?;
@@ -118,14 +123,15 @@ impl<'a> Engine<'a> {
         kept: Option<Kept>,
         world: &'a mut World,
         sinks: &'a mut [&'a mut dyn Sink],
-    ) -> Self {
+    ) -> Result<Self, EngineError> {
         let now = world.clock().now();
         let (state, unfinished) =
             kept.map_or((None, None), |kept| (Some(kept.file), kept.unfinished));
         let status = unfinished.unwrap_or_else(|| observe::fresh(&release.primary_revision));
         let requests_before = Vitals::ask(world.envoy.admin()).await.requests;
         let health = Health::watch(world.envoy.admin());
-        Self {
+        let network = Network::new()?;
+        Ok(Self {
             status,
             state,
             unsaved: None,
@@ -133,6 +139,8 @@ impl<'a> Engine<'a> {
             book: Book::new(&release.plan.name, &release.plan.namespace, ""),
             readiness: Watch::start(&release.primary, &release.canary).await,
             prober: Prober::default(),
+            events: Events::new(&network),
+            network,
             answers: Vec::new(),
             intents: VecDeque::new(),
             applied: None,
@@ -147,7 +155,7 @@ impl<'a> Engine<'a> {
             release,
             world,
             sinks,
-        }
+        })
     }
 
     /// One turn of `observe → plan → step → commit → apply → announce`; says when to look again at the latest.
@@ -171,9 +179,18 @@ impl<'a> Engine<'a> {
         self.times.note(&self.status, &step.notices);
         self.follow_run();
         for probe in &step.wants {
-            self.prober.ask(plan, &self.release.revision, probe);
+            self.ask(probe);
         }
         Ok(step.wake)
+    }
+
+    fn ask(&mut self, probe: &Probe) {
+        let question = Question::of(&self.release.plan, &self.release.revision, probe);
+        let network = self.network.clone();
+        self.prober.ask(probe, async move {
+            let question = question.ok_or("the plan has no such check or hook")?;
+            question.ask(&network, &Access::default()).await
+        });
     }
 
     /// A new run has a book of its own.

@@ -54,6 +54,8 @@ pub struct Ledger {
     odds: Option<Odds>,
     /// Answers of the rounds under way.
     pub(crate) answers: Vec<Answer>,
+    /// Fingerprint of what they are answers to.
+    pub(crate) asked: u64,
     /// What was told already and should not be repeated.
     pub(crate) told: BTreeSet<String>,
 }

@@ -103,6 +103,8 @@ pub struct Hook {
     pub timeout: Duration,
     /// Attempts beyond the first.
     pub retries: u32,
+    /// Accept any certificate.
+    pub insecure: bool,
     /// Sent along.
     pub metadata: std::collections::BTreeMap<String, String>,
 }

@@ -3,7 +3,9 @@
 use serin_route::Weight;
 
 use super::Turn;
-use crate::{Answer, Hook, HookKind, NoticeKind, Probe, Run, Value};
+use crate::clock::since;
+use crate::fingerprint::fingerprint;
+use crate::{Answer, Hook, HookKind, NoticeKind, Phase, Probe, Run, Value};
 
 /// Answers kept: as many as a plan of a hundred hooks and checks has in two rounds.
 const ANSWERS_MAX: usize = 256;
@@ -20,6 +22,12 @@ pub(super) enum Gate {
 impl Turn<'_> {
     /// Keeps the answers that came, for they are given once.
     pub(super) fn remember_answers(&mut self) {
+        let asked = fingerprint(&(&self.plan.hooks, &self.plan.checks, &self.seen.revision));
+        if self.ledger.asked != asked {
+            // What another hook said, or this one of another revision, opens no gate.
+            self.ledger.answers.clear();
+            self.ledger.asked = asked;
+        }
         for answer in &self.seen.answers {
             let mut answer = answer.clone();
             if let Ok(Value::Number(number)) = answer.result
@@ -59,7 +67,7 @@ impl Turn<'_> {
         hook: &Hook,
         round: u64,
     ) -> Option<Result<(), String>> {
-        let phase = self.status.phase;
+        let phase = self.phase_told(hook.kind);
         // The phase is what the hook is told, not what tells its answers apart.
         let answered = self.ledger.answers.iter().find_map(|answer| match answer.probe {
             Probe::Hook { index: of, round: at, .. } if of == index && at == round => {
@@ -69,6 +77,24 @@ impl Turn<'_> {
         });
         let probe = Probe::Hook { index, round, phase, kind: hook.kind };
         answered.or_else(|| self.ask(probe).map(|result| result.map(|_| ())))
+    }
+
+    /// The phase that a hook is told: what Flagger's users know their hooks to be sent.
+    fn phase_told(&self, kind: HookKind) -> Phase {
+        match kind {
+            HookKind::PreRollout
+            | HookKind::Rollout
+            | HookKind::ConfirmTrafficIncrease
+            | HookKind::ConfirmPromotion => Phase::Progressing,
+            HookKind::ConfirmRollout if self.has_just_begun_to_wait() => {
+                self.phase_before_waiting()
+            }
+            _ => self.status.phase,
+        }
+    }
+
+    fn has_just_begun_to_wait(&self) -> bool {
+        since(self.status.since.unwrap_or(self.now), self.now) < self.plan.interval
     }
 
     /// A gate of the run's round.

@@ -135,7 +135,7 @@ impl Turn<'_> {
         self.status.run.as_ref().map_or(0, |run| run.round.saturating_add(2))
     }
 
-    fn phase_before_waiting(&self) -> Phase {
+    pub(super) fn phase_before_waiting(&self) -> Phase {
         match &self.status.run {
             None => Phase::Initialized,
             Some(run) if self.status.promoted_revision.as_ref() == Some(&run.revision) => {

@@ -28,6 +28,7 @@ fn hook(kind: HookKind) -> Hook {
         url: "http://gate".into(),
         timeout: Duration::from_secs(10),
         retries: 0,
+        insecure: false,
         metadata: BTreeMap::new(),
     }
 }

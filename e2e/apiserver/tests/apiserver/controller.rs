@@ -38,6 +38,11 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) fn start(kubeconfig: &Path) -> Self {
+        Self::telling(kubeconfig, None)
+    }
+
+    /// One that tells somebody of the events of all Canaries.
+    pub(crate) fn telling(kubeconfig: &Path, event_webhook: Option<String>) -> Self {
         let _ = logs::start("serin_controller=debug", logs::Format::Text);
         let runtime = Runtime::new().expect("a runtime");
         let (stop, stopped) = oneshot::channel();
@@ -49,6 +54,7 @@ impl Controller {
             let options = Options {
                 groups: [Group::Serin].into(),
                 root_namespace: "istio-system".to_owned(),
+                event_webhook,
             };
             let stopped = async move { drop(stopped.await) };
             run(client, options, stopped).await.expect("it serves");
@@ -296,8 +302,7 @@ fn make_image(server: &ApiServer, image: &str) {
 fn what_is_not_carried_out_is_refused_by_name_and_nothing_is_touched() {
     let server = Arc::new(with_istio().expect("an API server with Istio's definitions"));
     namespace(&server, NAMESPACE).expect("a namespace");
-    let hook = json!({ "name": "gate", "type": "confirm-rollout", "url": "http://gate.test/" });
-    make(&server, &canary(&json!({ "webhooks": [hook] })));
+    make(&server, &canary(&json!({ "mirror": true, "stepWeightPromotion": 50 })));
     let target = at("apps/v1", "Deployment", "shop");
     make(&server, &deployment("shop", "registry.example/shop:1"));
     let before = server.get(&target).expect("the target")["spec"].clone();
@@ -306,8 +311,8 @@ fn what_is_not_carried_out_is_refused_by_name_and_nothing_is_touched() {
         let canary = server.get(&the_canary()).expect("the Canary");
         canary["status"]["serin"]["problems"][0].clone()
     };
-    eventually("a problem", || problem(&server)["field"] == "spec.analysis.webhooks").expect("one");
-    until_told(&server, "spec.analysis.webhooks: is valid but not supported yet");
+    eventually("a problem", || problem(&server)["field"] == "spec.analysis.mirror").expect("one");
+    until_told(&server, "spec.analysis.stepWeightPromotion: is valid but not supported yet");
     assert_eq!(server.get(&target).expect("the target")["spec"], before);
     for at in made() {
         assert!(server.get(&at).is_err(), "{at} was made");

@@ -212,8 +212,11 @@ impl Drop for Running {
 pub(crate) fn serve(runtime: &Runtime, kubeconfig: &Path, process: &Arc<Process>) -> Running {
     let (kubeconfig, process) = (kubeconfig.to_owned(), Arc::clone(process));
     let task = runtime.spawn(async move {
-        let options =
-            Options { groups: [Group::Serin].into(), root_namespace: "istio-system".to_owned() };
+        let options = Options {
+            groups: [Group::Serin].into(),
+            root_namespace: "istio-system".to_owned(),
+            event_webhook: None,
+        };
         let client = client(&kubeconfig, &process).await;
         loop {
             tokio::select! {

@@ -128,3 +128,48 @@ fn post_rollout_hooks_are_called_once() {
     drill.pass(5);
     assert!(drill.last.as_ref().unwrap().wants.is_empty());
 }
+
+/// The phases that hooks of a kind are told, in order, each once.
+fn phases(kind: HookKind, answer: fn(&Probe) -> Option<Result<Value, String>>) -> Vec<Phase> {
+    let mut drill = Drill::new(hooked(kind));
+    drill.answer = answer;
+    let mut phases = Vec::new();
+    for _ in 0..90 {
+        for probe in &drill.after(500).wants {
+            let Probe::Hook { phase, .. } = probe else { continue };
+            if phases.last() != Some(phase) {
+                phases.push(*phase);
+            }
+        }
+    }
+    phases
+}
+
+#[test]
+fn hooks_are_told_the_phases_that_flaggers_are() {
+    let no: fn(&Probe) -> _ = |_| Some(Err("no".into()));
+    let yes: fn(&Probe) -> _ = |_| Some(Ok(Value::Approved));
+    assert_eq!(phases(HookKind::ConfirmRollout, no), [Phase::Initialized, Phase::Waiting]);
+    assert_eq!(phases(HookKind::ConfirmPromotion, no), [Phase::Progressing]);
+    assert_eq!(phases(HookKind::Rollout, yes), [Phase::Progressing]);
+    assert_eq!(phases(HookKind::PostRollout, yes), [Phase::Succeeded]);
+}
+
+#[test]
+fn what_was_said_of_another_revision_or_by_another_hook_opens_no_gate() {
+    let mut plan = hooked(HookKind::PreRollout);
+    plan.hooks.push(Hook { name: "second".into(), ..hook(HookKind::PreRollout) });
+    let mut drill = Drill::new(plan);
+    drill.answer = |probe| match probe {
+        Probe::Hook { index: 0, .. } => Some(Ok(Value::Approved)),
+        _ => None,
+    };
+    drill.pass(3);
+    let wanted = |drill: &mut Drill| match drill.after(100).wants.as_slice() {
+        [Probe::Hook { index, .. }] => *index,
+        wants => panic!("{wants:?}"),
+    };
+    assert_eq!(wanted(&mut drill), 1);
+    drill.plan.hooks[0].url = "http://elsewhere".into();
+    assert_eq!(wanted(&mut drill), 0);
+}

@@ -1,54 +1,74 @@
-//! A webhook call as Flagger makes it: the same body, the same answers that count as a yes, the same retries.
+//! A webhook call as Flagger makes it: the same body, the same answers that count as a yes, the same retries, the same
+//! words for a no.
 
 use std::time::Duration;
 
-use hyper::Method;
+use reqwest::Url;
+use reqwest::header::CONTENT_TYPE;
 use serin_rollout::{Hook, HookPayload};
 
-use super::url::{Url, excerpt};
+use crate::network::{Failure, Reply, Transport};
+use crate::url;
 
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// Also what a server may ask for at most.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// How an attempt ended that was no yes.
 enum Refusal {
-    /// Asking again may help.
-    Passing(String),
+    /// Asking again may help, after this time if the server knows it.
+    Passing(String, Option<Duration>),
     /// It will not.
     Final(String),
 }
 
 /// Calls a hook until it says yes (200, 201 or 202), says no, or the attempts are used up.
-pub(super) async fn call(hook: &Hook, payload: &HookPayload) -> Result<(), String> {
-    let url = Url::parse(&hook.url)?;
+pub(crate) async fn call(
+    transport: &Transport,
+    hook: &Hook,
+    payload: &HookPayload,
+) -> Result<(), String> {
+    let url = url::parse(&hook.url)?;
     let body = serde_json::to_string(payload).map_err(|error| error.to_string())?;
     let mut backoff = BACKOFF_MIN;
-    for attempt in 0.. {
-        match attempt_once(&url, &body, hook.timeout).await {
+    for attempt in 1_u64.. {
+        let pause = match once(transport, hook, &url, &body).await {
             Ok(()) => return Ok(()),
             Err(Refusal::Final(text)) => return Err(text),
-            Err(Refusal::Passing(text)) if attempt >= hook.retries => {
-                return Err(format!("{text} ({} attempts)", attempt.saturating_add(1)));
+            Err(Refusal::Passing(text, _)) if attempt > u64::from(hook.retries) => {
+                let url = url::shown(&url);
+                return Err(format!("POST {url} giving up after {attempt} attempt(s): {text}"));
             }
-            Err(Refusal::Passing(_)) => {}
-        }
-        tokio::time::sleep(backoff).await;
-        backoff = (backoff * 2).min(BACKOFF_MAX);
+            Err(Refusal::Passing(_, pause)) => pause.unwrap_or(backoff),
+        };
+        tokio::time::sleep(pause.min(BACKOFF_MAX)).await;
+        backoff = backoff.saturating_mul(2).min(BACKOFF_MAX);
     }
     Err("no attempt was made".to_owned())
 }
 
-async fn attempt_once(url: &Url, body: &str, limit: Duration) -> Result<(), Refusal> {
-    let answer = url.send(Method::POST, Some(body), limit).await.map_err(Refusal::Passing)?;
-    let status = answer.status.as_u16();
-    let text = match excerpt(&answer) {
-        empty if empty.is_empty() => answer.status.to_string(),
-        text => format!("{status}: {text}"),
-    };
-    match status {
+async fn once(transport: &Transport, hook: &Hook, url: &Url, body: &str) -> Result<(), Refusal> {
+    let request = transport.client(hook.insecure).post(url.clone());
+    let request = request.header(CONTENT_TYPE, "application/json").body(body.to_owned());
+    let reply = transport.send(request, hook.timeout).await?;
+    match reply.status.as_u16() {
         200..=202 => Ok(()),
-        429 | 500 | 502..=599 => Err(Refusal::Passing(text)),
-        _ => Err(Refusal::Final(text)),
+        429 | 500 | 502..=599 => Err(Refusal::Passing(told(&reply), reply.retry_after)),
+        _ => Err(Refusal::Final(reply.excerpt())),
+    }
+}
+
+fn told(reply: &Reply) -> String {
+    let (status, text) = (reply.status.to_string(), reply.excerpt());
+    if text == status { status } else { format!("{status}: {text}") }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Passing(text) => Self::Passing(text, None),
+            Failure::Final(text) => Self::Final(text),
+        }
     }
 }
 
@@ -62,6 +82,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::network::Network;
 
     /// Answers each request with the next status, and keeps what was sent.
     async fn server(statuses: Vec<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -93,6 +114,7 @@ mod tests {
             url,
             timeout: Duration::from_secs(5),
             retries,
+            insecure: false,
             metadata: BTreeMap::new(),
         };
         let payload = HookPayload {
@@ -103,6 +125,10 @@ mod tests {
             metadata: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
         };
         (hook, payload)
+    }
+
+    async fn call(hook: &Hook, payload: &HookPayload) -> Result<(), String> {
+        super::call(&Network::new().unwrap().questions, hook, payload).await
     }
 
     #[tokio::test]
@@ -137,7 +163,7 @@ mod tests {
         assert_eq!(seen.lock().unwrap().len(), 2);
         let (url, seen) = server(vec![403, 200]).await;
         let (gate, payload) = hook(url, 1);
-        assert_eq!(call(&gate, &payload).await, Err("403: why?".to_owned()));
+        assert_eq!(call(&gate, &payload).await, Err("why?".to_owned()));
         assert_eq!(seen.lock().unwrap().len(), 1);
     }
 
@@ -148,6 +174,8 @@ mod tests {
         drop(listener);
         let (gate, payload) = hook(url, 0);
         let error = call(&gate, &payload).await.unwrap_err();
-        assert!(error.ends_with("(1 attempts)"), "{error}");
+        let expected =
+            format!("POST {} giving up after 1 attempt(s): connection failed: ", gate.url);
+        assert!(error.starts_with(&expected), "{error}");
     }
 }

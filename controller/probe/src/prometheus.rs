@@ -1,29 +1,40 @@
-//! An instant query of Prometheus, with Flagger's reading of the answer.
+//! An instant query of Prometheus, with Flagger's reading of the answer and its words for errors.
 
 use std::time::Duration;
 
-use hyper::Method;
 use serde_json::Value as Json;
 use serin_rollout::Value;
 
-use super::url::{Url, encode, excerpt};
+use crate::access::Access;
+use crate::network::Transport;
+use crate::url;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks for one number. Of several series the last counts; none, or one that is not a number, is no data.
-pub(super) async fn query(address: &str, query: &str) -> Result<Value, String> {
+pub(crate) async fn query(
+    transport: &Transport,
+    address: &str,
+    query: &str,
+    access: &Access,
+) -> Result<Value, String> {
     let words: Vec<&str> = query.split_whitespace().collect();
-    let suffix = format!("/api/v1/query?query={}", encode(&words.join(" ")));
-    let answer = Url::parse(address)?.join(&suffix).send(Method::GET, None, TIMEOUT).await?;
-    if answer.status.as_u16() >= 400 {
-        return Err(format!("{}: {}", answer.status, excerpt(&answer)));
+    let mut url = url::join(url::parse(address)?, "api/v1/query", "query", &words.join(" "));
+    if access.login.is_some() {
+        // Credentials in an address give way to those of a Secret. It has a host, so they can be taken.
+        let _ = (url.set_username(""), url.set_password(None));
     }
-    read(&answer.body)
+    let request = access.apply(transport.client(access.insecure).get(url))?;
+    let reply = transport.send(request, TIMEOUT).await?;
+    if reply.status.as_u16() >= 400 {
+        return Err(format!("error response: {}", reply.excerpt()));
+    }
+    read(reply.body())
 }
 
 fn read(body: &[u8]) -> Result<Value, String> {
-    let answer: Json =
-        serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
+    let answer: Json = serde_json::from_slice(body)
+        .map_err(|error| format!("error unmarshaling result: {error}"))?;
     let kind = answer.pointer("/data/resultType").and_then(Json::as_str).unwrap_or_default();
     let result = answer.pointer("/data/result");
     let number = match (kind, result) {
