@@ -36,6 +36,7 @@ mod plan;
 mod readiness;
 mod reconcile;
 mod resources;
+pub mod rights;
 pub mod run;
 pub mod scope;
 pub mod shutdown;

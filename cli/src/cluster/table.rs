@@ -30,10 +30,10 @@ pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     let passed = now.duration_since(then).max(SignedDuration::ZERO);
     let (seconds, minutes) = (passed.as_secs(), passed.as_mins());
     match seconds {
-        ..120 => format!("{seconds}s"),
-        ..600 => format!("{minutes}m{}s", seconds % 60).replace("m0s", "m"),
-        ..10_800 => format!("{minutes}m"),
-        ..172_800 => format!("{}h", seconds / 3600),
+        0..120 => format!("{seconds}s"),
+        120..600 => format!("{minutes}m{}s", seconds % 60).replace("m0s", "m"),
+        600..10_800 => format!("{minutes}m"),
+        10_800..172_800 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
     }
 }

@@ -176,14 +176,7 @@ impl Follower {
         if self.under_way || Instant::now() < self.patience {
             return None;
         }
-        match self.ending() {
-            Some(ending) => Some(ending),
-            None => {
-                // Not initialized yet: that is what is waited for.
-                self.under_way = true;
-                None
-            }
-        }
+        self.ending()
     }
 
     fn words(&self) -> String {
@@ -216,7 +209,7 @@ impl Follower {
         let bar = bar(self.view.weight());
         let mark = if severity == Severity::Info { "" } else { "! " };
         let text = self.paint.severity(severity, &format!("{mark}{text}"));
-        print(&format!("{time}Z  {phase:<16} {bar} {weight:>6} {text}").trim_end());
+        print(format!("{time}Z  {phase:<16} {bar} {weight:>6} {text}").trim_end());
         print("\n");
     }
 

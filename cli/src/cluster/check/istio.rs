@@ -25,14 +25,15 @@ pub(super) async fn look(cluster: &Cluster) -> Vec<Finding> {
 fn judged(istiod: &Deployment) -> Finding {
     let namespace = istiod.metadata.namespace.as_deref().unwrap_or_default();
     let spec = istiod.spec.template.spec.as_ref();
-    let images = spec.into_iter().flat_map(|it| &it.containers).filter_map(|it| it.image.as_ref());
+    let mut images =
+        spec.into_iter().flat_map(|it| &it.containers).filter_map(|it| it.image.as_ref());
     let ready = istiod.status.as_ref().and_then(|it| it.available_replicas).unwrap_or(0);
     if ready == 0 {
         let todo = format!("see `kubectl -n {namespace} get pods -l app=istiod`");
         return Finding::Bad(format!("istiod in {namespace} is not available"), todo);
     }
     let oldest = format!("{}.{}", OLDEST.0, OLDEST.1);
-    match images.filter_map(|image| version(image)).next() {
+    match images.find_map(|image| version(image)) {
         Some(found) if found < OLDEST => Finding::Bad(
             format!("Istio {}.{} in {namespace} is older than {oldest}", found.0, found.1),
             format!("upgrade to {oldest} or newer: the filter is not tested on older Envoys"),

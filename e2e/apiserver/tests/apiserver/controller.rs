@@ -30,13 +30,13 @@ const MADE: [(&str, &str, &str); 8] = [
 const QUIET: Duration = Duration::from_secs(2);
 
 /// A running controller; dropped, it has stopped.
-struct Controller {
+pub(crate) struct Controller {
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
 }
 
 impl Controller {
-    fn start(kubeconfig: &Path) -> Self {
+    pub(crate) fn start(kubeconfig: &Path) -> Self {
         let _ = serin_controller::logs::start("serin_controller=debug");
         let runtime = Runtime::new().expect("a runtime");
         let (stop, stopped) = oneshot::channel();
@@ -66,7 +66,7 @@ impl Drop for Controller {
 }
 
 /// An API server with a Deployment, what it reads, and its Canary.
-fn world() -> Arc<ApiServer> {
+pub(crate) fn world() -> Arc<ApiServer> {
     let server = Arc::new(with_istio().expect("an API server with Istio's definitions"));
     namespace(&server, NAMESPACE).expect("a namespace");
     let settings = object("v1", "ConfigMap", "settings", json!({ "data": { "colour": "red" } }));
@@ -122,7 +122,7 @@ fn the_canary() -> String {
     at("serin.dev/v1beta1", "Canary", "release")
 }
 
-fn until_phase(server: &ApiServer, phase: &str) {
+pub(crate) fn until_phase(server: &ApiServer, phase: &str) {
     let reached = || server.get(&the_canary()).is_ok_and(|it| it["status"]["phase"] == phase);
     if let Err(error) = eventually(&format!("phase {phase}"), reached) {
         panic!("{error:#}: {:#}", server.get(&the_canary()).expect("the Canary"));
@@ -169,7 +169,7 @@ fn essence(mut object: Value) -> Value {
     object
 }
 
-fn replicas(server: &ApiServer, name: &str) -> i64 {
+pub(crate) fn replicas(server: &ApiServer, name: &str) -> i64 {
     let deployment = server.get(&at("apps/v1", "Deployment", name)).expect("a Deployment");
     deployment["spec"]["replicas"].as_i64().expect("replicas")
 }
@@ -182,7 +182,7 @@ fn messages(server: &ApiServer) -> Vec<String> {
     ours.filter_map(|it| it["note"].as_str().map(str::to_owned)).collect()
 }
 
-fn until_told(server: &ApiServer, part: &str) {
+pub(crate) fn until_told(server: &ApiServer, part: &str) {
     let told = || messages(server).iter().any(|it| it.contains(part));
     if let Err(error) = eventually(&format!("an event: {part}"), told) {
         panic!("{error:#}: {:#?}", messages(server));
@@ -284,7 +284,7 @@ fn a_new_revision_is_noticed_and_waits_and_one_that_is_taken_back_goes() {
     assert_eq!(image(&primary), "registry.example/shop:1");
 }
 
-fn make_image(server: &ApiServer, image: &str) {
+pub(crate) fn make_image(server: &ApiServer, image: &str) {
     let mut next = deployment("shop", image);
     // Its author has left the replicas to others.
     next["spec"].as_object_mut().expect("a spec").remove("replicas");

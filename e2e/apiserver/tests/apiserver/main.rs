@@ -4,3 +4,4 @@ mod controller;
 mod definitions;
 mod pods;
 mod projection;
+mod rights;
