@@ -89,7 +89,12 @@ impl One {
         let mut found = Vec::new();
         for group in GROUPS.into_iter().filter(|it| self.group.is_none_or(|only| only == *it)) {
             let api = api(cluster, group, Namespaces::One);
-            found.extend(api.get_opt(self.name()).await.map_err(|error| refused(&error))?);
+            // Also a group that is not defined is not found, and does not say why.
+            match api.get(self.name()).await {
+                Ok(object) => found.push(object),
+                Err(Error::Api(status)) if status.code == NOT_FOUND => {}
+                Err(error) => return Err(refused(&error)),
+            }
         }
         if found.len() > 1 {
             let name = self.name();

@@ -94,7 +94,7 @@ fn deployment(name: &str, image: &str) -> Value {
     object("apps/v1", "Deployment", name, json!({ "spec": spec }))
 }
 
-fn canary(analysis: &Value) -> Value {
+pub(crate) fn canary(analysis: &Value) -> Value {
     let mut spec = json!({
         "targetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
         "service": { "name": "store", "port": 80, "targetPort": 9898 },
@@ -106,7 +106,7 @@ fn canary(analysis: &Value) -> Value {
     object("serin.dev/v1beta1", "Canary", "release", json!({ "spec": spec }))
 }
 
-fn make(server: &ApiServer, object: &Value) {
+pub(crate) fn make(server: &ApiServer, object: &Value) {
     server.apply(&path(object).expect("a path"), "author", object).expect("it is taken");
 }
 
@@ -118,7 +118,7 @@ fn at(version: &str, kind: &str, name: &str) -> String {
     path(&object(version, kind, name, json!({}))).expect("a path")
 }
 
-fn the_canary() -> String {
+pub(crate) fn the_canary() -> String {
     at("serin.dev/v1beta1", "Canary", "release")
 }
 

@@ -5,3 +5,4 @@ mod definitions;
 mod pods;
 mod projection;
 mod rights;
+mod verbs;
