@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::output::Format;
 
 /// What every ending means; shown by `--help`.
-const EXIT_CODES: &str = "Exit codes:
+const EXIT_CODES: &str = "Exit codes (of what asks a cluster: `serin watch --help`):
   0    promoted (demo: every release ended as it should)
   1    rolled back (demo: one ended otherwise)
   2    wrong usage, or a file with problems
@@ -27,6 +27,9 @@ const COMMANDS: &str = "While it runs, type at the terminal:
   abort    take all traffic back";
 
 /// Ships a new version to a few users first, watches it, and goes on or goes back by itself.
+///
+/// `local` and `demo` need no cluster; all others ask the controller of one, by the kubeconfig that kubectl uses. Linked to
+/// as `kubectl-serin`, they are `kubectl serin get` and so on.
 #[derive(Debug, Parser)]
 #[command(name = "serin", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
@@ -45,6 +48,7 @@ pub enum Command {
     #[command(after_help = EXIT_CODES)]
     Demo(crate::demo::Options),
     /// What is asked of a cluster.
+    #[cfg(feature = "cluster")]
     #[command(flatten)]
     Cluster(crate::cluster::Verb),
 }

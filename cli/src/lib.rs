@@ -4,6 +4,7 @@
 pub mod args;
 mod bounded;
 pub mod clock;
+#[cfg(feature = "cluster")]
 pub mod cluster;
 pub mod demo;
 pub mod envoy;

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use serin_cli::args::{Args, Command};
-use serin_cli::{cluster, demo, local};
+#[cfg(feature = "cluster")]
+use serin_cli::cluster;
+use serin_cli::{demo, local};
 
 fn main() -> ExitCode {
     if let Some(code) = serin_cli::envoy::become_envoy_if_asked() {
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         match &args.command {
             Command::Local(args) => local::command::main(args).await,
             Command::Demo(options) => demo::main(options).await,
+            #[cfg(feature = "cluster")]
             Command::Cluster(verb) => cluster::main(verb).await,
         }
     });
