@@ -28,8 +28,8 @@ const COMMANDS: &str = "While it runs, type at the terminal:
 
 /// Ships a new version to a few users first, watches it, and goes on or goes back by itself.
 ///
-/// `local` and `demo` need no cluster; all others ask the controller of one, by the kubeconfig that kubectl uses. Linked to
-/// as `kubectl-serin`, they are `kubectl serin get` and so on.
+/// `local` and `demo` need no cluster; all others ask the controller of one, by the kubeconfig that kubectl uses.
+/// Linked to as `kubectl-serin`, they are `kubectl serin get` and so on.
 #[derive(Debug, Parser)]
 #[command(name = "serin", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {

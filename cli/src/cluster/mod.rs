@@ -45,7 +45,8 @@ const WATCH: &str = "Examples:
 It follows the release under way. If none is, it waits a few seconds for one, and then tells how the last one ended.
 Ctrl-C ends the watching; the release goes on.";
 
-const CHECK: &str = "It looks at Istio and its version, the definitions, what you may do, the controller and who leads, where the filter
+const CHECK: &str = "\
+It looks at Istio and its version, the definitions, what you may do, the controller and who leads, where the filter
 comes from and where reports go, and changes nothing. Below each thing that is missing stands what to do.";
 
 /// What is asked.
