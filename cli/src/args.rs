@@ -3,18 +3,21 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::output::Format;
 
 /// What every ending means; shown by `--help`.
-const EXIT_CODES: &str = "Exit codes:
+const EXIT_CODES: &str = "Exit codes (of what asks a cluster: `serin watch --help`):
   0    promoted (demo: every release ended as it should)
   1    rolled back (demo: one ended otherwise)
   2    wrong usage, or a file with problems
   3    something is missing here: Envoy, the filter, a free port, a place for the report
   4    ended, but the report or the file of --state could not be written; the output says how it ended
   130  interrupted";
+
+/// The name under which kubectl finds it.
+const PLUGIN: &str = "kubectl-serin";
 
 /// What a person at the terminal may type; shown by `local --help`.
 const COMMANDS: &str = "While it runs, type at the terminal:
@@ -24,6 +27,9 @@ const COMMANDS: &str = "While it runs, type at the terminal:
   abort    take all traffic back";
 
 /// Ships a new version to a few users first, watches it, and goes on or goes back by itself.
+///
+/// `local` and `demo` need no cluster; all others ask the controller of one, by the kubeconfig that kubectl uses.
+/// Linked to as `kubectl-serin`, they are `kubectl serin get` and so on.
 #[derive(Debug, Parser)]
 #[command(name = "serin", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
@@ -41,6 +47,21 @@ pub enum Command {
     /// Watch three releases of a small web app on a real Envoy: a healthy one, one that fails, one that is slow.
     #[command(after_help = EXIT_CODES)]
     Demo(crate::demo::Options),
+    /// What is asked of a cluster.
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    Cluster(crate::cluster::Verb),
+}
+
+impl Args {
+    /// The arguments of this process; ends it where they are wrong. Linked to as `kubectl-serin`, it is kubectl's.
+    pub fn of_process() -> Self {
+        let name = std::env::args_os().next().map(PathBuf::from);
+        let plugin = name.is_some_and(|it| it.file_name().is_some_and(|it| it == PLUGIN));
+        let command = Self::command();
+        let command = if plugin { command.bin_name("kubectl serin") } else { command };
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// One release on one Envoy.

@@ -1,8 +1,11 @@
-//! Releases on one Envoy, without a cluster: what the program `serin` is made of.
+//! What the program `serin` is made of: releases on one Envoy, without a cluster, and what a person asks of a cluster's
+//! controller.
 
 pub mod args;
 mod bounded;
 pub mod clock;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod demo;
 pub mod envoy;
 mod failure;

@@ -46,6 +46,7 @@ mod probes;
 mod readiness;
 mod reconcile;
 mod resources;
+pub mod rights;
 pub mod run;
 pub mod scope;
 pub mod shutdown;

@@ -5,7 +5,7 @@ mod fixture;
 mod json;
 mod paint;
 mod summary;
-mod text;
+pub(crate) mod text;
 mod timeline;
 
 use std::fmt::Display;

@@ -8,13 +8,13 @@ const BAR: usize = 10;
 
 /// Requests and failures of one track so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Sum {
-    pub(super) requests: u64,
-    pub(super) failures: u64,
+pub(crate) struct Sum {
+    pub(crate) requests: u64,
+    pub(crate) failures: u64,
 }
 
 impl Sum {
-    pub(super) fn of(traffic: &Traffic, track: Track) -> Self {
+    pub(crate) fn of(traffic: &Traffic, track: Track) -> Self {
         let cells = traffic.generations.iter().flat_map(|generation| &generation.cells);
         cells.filter(|cell| cell.track == track).fold(Self::default(), |sum, cell| Self {
             requests: sum.requests + cell.requests,
@@ -23,7 +23,7 @@ impl Sum {
     }
 
     /// `3/120`.
-    pub(super) fn ratio(self) -> String {
+    pub(crate) fn ratio(self) -> String {
         format!("{}/{}", self.failures, self.requests)
     }
 
@@ -39,7 +39,7 @@ impl std::fmt::Display for Sum {
 }
 
 /// A weight as a bar; any weight above 0 shows at least a sliver.
-pub(super) fn bar(weight: Weight) -> String {
+pub(crate) fn bar(weight: Weight) -> String {
     let eighths = (weight.fraction() * (BAR * 8) as f64).ceil();
     // Between 0 and 80.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 80")]
@@ -51,13 +51,13 @@ pub(super) fn bar(weight: Weight) -> String {
 }
 
 /// Text on one line, without control characters: messages hold what servers answered.
-pub(super) fn tame(text: &str) -> String {
+pub(crate) fn tame(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join("; ").chars().filter(|letter| !letter.is_control()).collect()
 }
 
 /// At most this many characters of a text.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+pub(crate) fn cut(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }
@@ -66,7 +66,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 }
 
 /// Breaks a text between words into lines of at most so many characters.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

@@ -4,6 +4,7 @@
 //! `imagePullPolicy: IfNotPresent`, and nothing is ever pulled.
 
 mod archive;
+mod controller;
 mod layer;
 mod libraries;
 mod root;
@@ -22,6 +23,7 @@ use crate::{
     say,
 };
 use archive::{Config, Recipe};
+pub use controller::{Profile, controller};
 use layer::{Item, Layer};
 
 /// An archive, and what the images in it are called.
@@ -152,7 +154,7 @@ fn envoy() -> Result<PathBuf> {
 }
 
 /// Runs cargo in the workspace and returns what it printed.
-fn cargo(arguments: &[&str]) -> Result<String> {
+pub(crate) fn cargo(arguments: &[&str]) -> Result<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(workspace());
@@ -164,7 +166,7 @@ fn cargo(arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

@@ -12,6 +12,7 @@ mod control_plane;
 pub mod forward;
 mod http;
 pub mod images;
+pub mod install;
 mod kubeconfig;
 mod leftovers;
 mod lock;

@@ -13,6 +13,8 @@ use serin_cluster::{
     apiserver::ApiServer,
     cluster::{Cluster, Extent},
     forward,
+    images::Profile,
+    install::{self, Overlay},
     place::Place,
     registry, say,
 };
@@ -22,6 +24,7 @@ Examples:
   cargo xtask cluster up                  build what is missing (once), start what does not run
   eval \"$(cargo xtask cluster env)\"      then kubectl works, and $SERIN_GATEWAY is the ingress
   cargo xtask cluster status              which part runs, and is it ready
+  cargo xtask cluster install             Serin itself, built from this tree
   cargo xtask cluster logs kubelet        what a part says
   cargo xtask cluster --name two up       another one beside it
   cargo xtask cluster down                leave nothing";
@@ -65,6 +68,15 @@ enum Command {
         #[arg(value_name = "FILE")]
         module: PathBuf,
     },
+    /// Build the controller and the filter and install them by deploy/; again: what has changed
+    Install {
+        /// Serve Canaries of flagger.app too, beside Istio
+        #[arg(long)]
+        flagger: bool,
+        /// The controller as it is measured; a build of several minutes
+        #[arg(long)]
+        release: bool,
+    },
     /// Print the log of a part, such as kubelet
     Logs { part: String },
     /// Run an API server alone, without root, until Ctrl-C; print its kubeconfig's path
@@ -99,6 +111,11 @@ fn run(args: &Args) -> Result<()> {
         Command::PushModule { module } => {
             let registry = cluster.address("registry")?.to_string();
             print(&format!("{}\n", registry::push_module(&registry, module)?))
+        }
+        Command::Install { flagger, release } => {
+            let overlay = if *flagger { Overlay::Flagger } else { Overlay::Serin };
+            let profile = if *release { Profile::Release } else { Profile::Debug };
+            say::part("install", || install::install(&cluster, &args.name, overlay, profile))
         }
         Command::Logs { part } => {
             let mut log = File::open(cluster.log(part)?)?;

@@ -291,7 +291,7 @@ fn a_new_revision_is_noticed_and_waits_and_one_that_is_taken_back_goes() {
     assert_eq!(image(&primary), "registry.example/shop:1");
 }
 
-fn make_image(server: &ApiServer, image: &str) {
+pub(crate) fn make_image(server: &ApiServer, image: &str) {
     let mut next = deployment("shop", image);
     // Its author has left the replicas to others.
     next["spec"].as_object_mut().expect("a spec").remove("replicas");
