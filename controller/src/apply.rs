@@ -118,15 +118,17 @@ pub(crate) fn digest(objects: &Objects) -> u64 {
 }
 
 /// How an object looks, without its status where that changes by itself: such kinds count the versions of their specs.
-fn look(kind: Kind, metadata: &ObjectMeta) -> u64 {
-    let counted = [Kind::Deployment, Kind::DestinationRule, Kind::VirtualService].contains(&kind);
+pub(crate) fn look(kind: Kind, metadata: &ObjectMeta) -> u64 {
+    let counted = [Kind::Deployment, Kind::DestinationRule, Kind::VirtualService, Kind::WasmPlugin];
+    let counted = counted.contains(&kind);
     let version = metadata.resource_version.as_ref().filter(|_| !counted);
     let ObjectMeta { uid, generation, labels, annotations, owner_references, .. } = metadata;
     let deleted = metadata.deletion_timestamp.is_some();
     hash(&(version, uid, generation, labels, annotations, owner_references, deleted))
 }
 
-fn hash(of: &impl Serialize) -> u64 {
+/// What is written, in short.
+pub(crate) fn hash(of: &impl Serialize) -> u64 {
     // Plain data: there is nothing in it that JSON cannot say.
     SipHasher13::new().hash(&serde_json::to_vec(of).unwrap_or_default())
 }

@@ -14,15 +14,17 @@ use serin_rollout::{Desired, Ledger};
 use tokio::sync::watch;
 
 use crate::apply::Written;
+use crate::feed::Feed;
 use crate::flagger::Flagger;
 use crate::guarded::Guarded;
 use crate::interests::{Interests, Key};
-use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::observe::Kept;
 use crate::probes::{Asked, Probes};
 use crate::run::{Options, Shared};
+use crate::scopes::Scopes;
 use crate::templates::Templates;
+use crate::tokens::Tokens;
 use crate::wake::Wake;
 
 /// What all reconciliations share.
@@ -30,9 +32,11 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) options: Options,
     pub(crate) interests: Arc<Interests>,
-    /// Since when this process leads: what it has heard, it has heard since then.
-    #[expect(dead_code, reason = "the receiver of reports and the acknowledgement will ask")]
-    pub(crate) leadership: Leadership,
+    /// What filters have said in this term of leading.
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) scopes: Scopes,
+    /// The keys of the filters' tokens, once they are known.
+    pub(crate) tokens: watch::Sender<Option<Tokens>>,
     /// Whether a Flagger serves its Canaries itself.
     pub(crate) flagger: watch::Sender<Flagger>,
     pub(crate) metrics: Arc<Metrics>,
@@ -79,6 +83,7 @@ impl Context {
     pub(crate) fn new(client: Client, options: Options, network: Network, shared: &Shared) -> Self {
         let wake = Wake::default();
         let event_webhook = options.event_webhook.as_deref();
+        let feed = Feed::new(options.installation.hints());
         Self {
             probes: Probes::new(network, client.clone(), wake.clone(), event_webhook),
             templates: Templates::new(wake.clone()),
@@ -86,7 +91,9 @@ impl Context {
             client,
             options,
             interests: Arc::default(),
-            leadership: shared.leadership.clone(),
+            feed: Arc::new(feed),
+            scopes: Scopes::default(),
+            tokens: watch::Sender::default(),
             flagger: watch::Sender::default(),
             metrics: Arc::clone(&shared.metrics),
             memories: Mutex::default(),
@@ -134,5 +141,6 @@ impl Context {
         self.interests.forget(canary);
         self.metrics.forget(canary);
         self.templates.forget(canary);
+        self.scopes.forget(canary);
     }
 }

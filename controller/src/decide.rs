@@ -10,11 +10,11 @@ use serin_api::canary::CanaryStatus;
 use serin_api::release::Target;
 use serin_api::{Canary, Release, keys};
 use serin_rollout::{
-    Acknowledged, Desired, Intent, Plan, Projection, Readiness, Seen, Stage, Status, Step, Traffic,
-    Workloads, desired, step,
+    Desired, Intent, Projection, Readiness, Seen, Status, Step, Workloads, desired, step,
 };
 
 use crate::context::Memory;
+use crate::feed::Heard;
 use crate::objects::{Facts, Objects, Observed, ProjectionError, objects, primary_revision};
 use crate::observe::Observation;
 use crate::readiness::{readiness, ready_pods};
@@ -33,10 +33,12 @@ pub(crate) struct Decision {
     pub(crate) lines: BTreeSet<String>,
 }
 
-/// Chance and time, which no decision makes for itself.
+/// Chance, time and what was heard, which no decision makes for itself.
 pub(crate) struct Circumstances {
     pub(crate) dice: [u8; 32],
     pub(crate) now: Timestamp,
+    /// From the filters.
+    pub(crate) heard: Heard,
 }
 
 /// Decides.
@@ -46,18 +48,17 @@ pub(crate) fn decide(
     status: &Status,
     memory: &Memory,
     seen: &Observation,
-    circumstances: &Circumstances,
+    circumstances: Circumstances,
 ) -> Result<Decision, ProjectionError> {
-    let Circumstances { dice, now } = *circumstances;
+    let Circumstances { dice, now, heard } = circumstances;
     let (plan, before) = (&release.plan, desired(&release.plan, status));
     let view = seen.at(before.primary_revision.as_deref());
     let projection = Projection {
         applied: memory.applied.as_ref() == Some(&before),
-        acknowledged: acknowledged(plan, status),
+        acknowledged: heard.acknowledged,
     };
     let workloads = workloads(release, &view, now);
-    let traffic = Traffic::default();
-    let (intent, revision) = (intent(canary), view.revision);
+    let (intent, revision, traffic) = (intent(canary), view.revision, heard.traffic);
     let answers = memory.asked.answers().to_vec();
     let seen_by_step = Seen { dice, intent, revision, workloads, projection, traffic, answers };
     let step = step(plan, status, memory.ledger.clone(), &seen_by_step, now);
@@ -68,35 +69,11 @@ pub(crate) fn decide(
     let objects = objects(&facts, &wanted, &view)?;
     let mut lines: BTreeSet<String> = objects.gaps.iter().map(ToString::to_string).collect();
     lines.extend(seen.missing_gateways.iter().map(|it| format!("Gateway {it} does not exist")));
-    lines.extend(hold(release, &step.status));
+    lines.extend(heard.lines);
     lines.extend(no_intent(canary));
     let mut next = canary.status.clone().unwrap_or_default();
     next.record(&step.status, Target::KIND, now);
     Ok(Decision { step, status: next, wanted, objects, lines })
-}
-
-/// Whether the proxies show what was committed. This controller neither writes their tables nor hears their reports
-/// yet, so nobody shows a weight; and an end, which is weight 0, is shown by all who were never told of a beginning, as
-/// is a run that never gets a weight.
-fn acknowledged(plan: &Plan, status: &Status) -> Acknowledged {
-    match &status.run {
-        Some(run) if run.stage == Stage::Ending || plan.skip_analysis => Acknowledged::Yes,
-        _ => Acknowledged::No,
-    }
-}
-
-/// Why a run does not get any weight.
-fn hold(release: &Release, status: &Status) -> Option<String> {
-    let run = status.run.as_ref()?;
-    let live = matches!(run.stage, Stage::Preparing | Stage::Analysing);
-    let waits = live && !release.plan.skip_analysis;
-    let (name, namespace) = (&release.plan.name, &release.plan.namespace);
-    waits.then(|| {
-        format!(
-            "Hold {name}.{namespace}: all traffic stays on primary, for this controller does not write the filters' \
-             tables nor receive their reports yet"
-        )
-    })
 }
 
 /// What a person wants. What is no intent is told; the annotation goes all the same, and the release goes on.

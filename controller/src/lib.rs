@@ -24,6 +24,7 @@ mod commit;
 mod context;
 mod decide;
 mod deletion;
+mod feed;
 #[cfg(test)]
 mod fixture;
 mod flagger;
@@ -49,7 +50,9 @@ mod resources;
 pub mod rights;
 pub mod run;
 pub mod scope;
+mod scopes;
 pub mod shutdown;
 mod templates;
+mod tokens;
 mod wake;
 mod watches;

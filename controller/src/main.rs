@@ -1,6 +1,7 @@
 //! The controller's program.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use serin_controller::args::Args;
 use serin_controller::logs::Level;
 use serin_controller::run::{Shared, run_alone, run_elected};
 use serin_controller::{logs, shutdown};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -39,7 +41,9 @@ async fn serve(args: Args, level: Level) -> Result<(), Box<dyn Error>> {
     let _port = Admin { health, metrics, level }.listen(args.admin_listen).await?;
     let config = Config::infer().await?;
     let client = ClientBuilder::try_from(config)?.with_layer(shared.metrics.calls()).build();
-    let options = args.options();
+    let options = args.options(client.default_namespace());
+    let listener = listen(args.reports_listen).await?;
+    let _reports = shared.receive(listener, args.peers())?;
     match args.election(client.default_namespace())? {
         Some(election) => {
             run_elected(client, options, election, args.pod, &shared, stop).await?;
@@ -47,4 +51,10 @@ async fn serve(args: Args, level: Level) -> Result<(), Box<dyn Error>> {
         None => run_alone(client, options, &shared, stop).await?,
     }
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let hint = "give another address, or port 0 for any free one";
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| format!("--reports-listen {address}: {error}; {hint}"))
 }

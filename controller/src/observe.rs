@@ -215,7 +215,7 @@ pub(crate) async fn strangers(
 }
 
 /// Whether we have written an object, even if somebody took its label and its owner off.
-fn has_written(metadata: &ObjectMeta) -> bool {
+pub(crate) fn has_written(metadata: &ObjectMeta) -> bool {
     let managers = metadata.managed_fields.iter().flatten();
     let mut names = managers.map(|it| (it.manager.as_deref(), it.operation.as_deref()));
     names.any(|it| it == (Some(keys::FIELD_MANAGER), Some("Apply")))
@@ -289,9 +289,10 @@ impl Reader<'_> {
                 None => missing.push(full),
             }
         }
-        let root_namespace = self.context.options.root_namespace.clone();
+        let (reach, root_namespace) =
+            (self.context.options.reach, self.context.options.installation.root_namespace.clone());
         let mesh = entrances.mesh;
-        Ok((Callers { root_namespace, gateways, mesh, ..Callers::default() }, missing))
+        Ok((Callers { reach, root_namespace, gateways, mesh, ..Callers::default() }, missing))
     }
 
     /// The `VirtualService`s that delegate to this one, of all namespaces; read in pages, and only they are kept.

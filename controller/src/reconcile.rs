@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Error;
+use kube::Resource as _;
 use kube::runtime::controller::Action;
 use serin_api::{Canary, CanaryStatus, Group, Problems, Release, keys};
 use serin_rollout::{Severity, Status};
@@ -23,6 +24,7 @@ use crate::deletion::{hold, retire};
 use crate::flagger::yielded;
 use crate::guarded::{self, Guarded};
 use crate::identity::Identity;
+use crate::interests::Key;
 use crate::observe::{Observation, kept, look, neighbours, strangers};
 use crate::plan::{no_target, plan, rival};
 use crate::probes::About;
@@ -83,6 +85,7 @@ pub(crate) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, Stop> {
     let key = guarded::key(group, &woken);
+    context.scopes.seen(&key, woken.meta().resource_version.as_deref());
     let Some(read) = read::canary(&context.client, &key).await? else {
         context.forget(&key);
         return Ok(Action::await_change());
@@ -131,8 +134,9 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
     let status = committed(canary)?;
     let seen = seen(context, canary, &release, &status, memory).await?;
     memory.asked.collect(&release, seen.revision());
-    let decision = decide(canary, &release, &status, memory, &seen, &circumstances()?)
-        .map_err(|error| refusal("spec.targetRef", &error))?;
+    let decision =
+        decide(canary, &release, &status, memory, &seen, circumstances(context, canary, &status)?)
+            .map_err(|error| refusal("spec.targetRef", &error))?;
     if !is_settled(memory, &decision) {
         strangers(context, canary, &seen, &decision.objects).await?;
     }
@@ -276,10 +280,16 @@ pub(crate) fn committed(canary: &Canary) -> Result<Status, Stop> {
     Ok(recorded.unwrap_or_default())
 }
 
-fn circumstances() -> Result<Circumstances, Stop> {
+fn circumstances(
+    context: &Context,
+    canary: &Canary,
+    status: &Status,
+) -> Result<Circumstances, Stop> {
     let mut dice = [0; 32];
     getrandom::fill(&mut dice)?;
-    Ok(Circumstances { dice, now: clock::now() })
+    let now = clock::now();
+    let heard = context.feed.heard(&Key::of(canary), status, now);
+    Ok(Circumstances { dice, now, heard })
 }
 
 pub(crate) fn refusal(field: &str, why: &impl ToString) -> Stop {

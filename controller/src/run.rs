@@ -4,6 +4,7 @@
 //! A term of leading begins with nothing remembered, and ends by dropping everything: calls under way are broken off.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +18,14 @@ use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use serin_api::Group;
 use serin_probe::{Network, NetworkError};
+use serin_receiver::{Peers, Server, Settings};
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::clock;
 use crate::context::Context;
+use crate::feed::{Feed, Gate};
 use crate::flagger;
 use crate::guarded::Guarded;
 use crate::health::Health;
@@ -31,12 +35,18 @@ use crate::leadership::{Badge, Leadership};
 use crate::metrics::Metrics;
 use crate::reconcile::{failed, reconcile};
 use crate::resources::words;
+use crate::scope::{Installation, Reach};
+use crate::scopes;
+use crate::tokens;
 use crate::watches::woken;
 
 /// How long reconciliations under way may take to end; with the lease's farewell behind it, all is over within ten
 /// seconds. Kubernetes kills a pod thirty seconds after it has asked it to stop. A watch whose definition is not
 /// installed never ends by itself.
 const GRACE: Duration = Duration::from_secs(7);
+
+/// Of those who report: each sidecar's threads, where no sidecar of ours gathers them.
+const CONNECTIONS_MAX: usize = 4096;
 
 /// A request to stop, which many wait for.
 type Stop = futures::Shared<BoxFuture<'static, ()>>;
@@ -46,8 +56,10 @@ type Stop = futures::Shared<BoxFuture<'static, ()>>;
 pub struct Options {
     /// Groups whose Canaries are served.
     pub groups: BTreeSet<Group>,
-    /// Istio's root namespace.
-    pub root_namespace: String,
+    /// What filters are given, and where they report to.
+    pub installation: Installation,
+    /// How far filters reach.
+    pub reach: Reach,
     /// Told of the events of every Canary that has no event webhook of its own.
     pub event_webhook: Option<String>,
 }
@@ -64,7 +76,6 @@ pub enum RunError {
 }
 
 /// What outlives a term of leading.
-#[derive(Debug)]
 pub struct Shared {
     /// Whether this process is of use.
     pub health: Arc<Health>,
@@ -73,12 +84,24 @@ pub struct Shared {
     /// What monitoring sees.
     pub metrics: Arc<Metrics>,
     leading: watch::Sender<Option<Timestamp>>,
+    feed: watch::Sender<Option<Arc<Feed>>>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
         let (leading, leadership) = Leadership::new();
-        Self { health: Arc::default(), leadership, metrics: Arc::default(), leading }
+        let (health, metrics, feed) = (Arc::default(), Arc::default(), watch::Sender::default());
+        Self { health, leadership, metrics, leading, feed }
+    }
+}
+
+impl Shared {
+    /// Takes the filters' reports while this process leads, until what is returned is dropped.
+    pub fn receive(&self, listener: TcpListener, peers: Peers) -> io::Result<Server> {
+        let settings = Settings { connections: CONNECTIONS_MAX, peers };
+        let server = Server::start(listener, Arc::new(Gate::new(self.feed.subscribe())), settings)?;
+        tracing::info!(address = %server.address(), "reports are received");
+        Ok(server)
     }
 }
 
@@ -169,11 +192,11 @@ impl<'a> Process<'a> {
 
     /// Serves all groups until `stop`, or until it is dropped.
     async fn term(&self, stop: Stop) {
-        let _leading = Leading::begin(self.shared);
-        tracing::info!("leading");
         let Self { client, options, network, shared } = self;
         let context =
             Arc::new(Context::new(client.clone(), options.clone(), network.clone(), shared));
+        let _leading = Leading::begin(shared, &context.feed);
+        tracing::info!("leading");
         let groups = options.groups.iter();
         let served =
             join_all(groups.map(|group| serve(Arc::clone(&context), *group, stop.clone())));
@@ -184,6 +207,7 @@ impl<'a> Process<'a> {
         tokio::select! {
             _ = served => {}
             () = flagger::follow(&context) => {}
+            () = tell_and_hear(&context) => {}
             () = overdue => tracing::warn!(grace = ?GRACE, "ending before all watches have"),
         }
     }
@@ -193,8 +217,9 @@ impl<'a> Process<'a> {
 struct Leading<'a>(&'a Shared);
 
 impl<'a> Leading<'a> {
-    fn begin(shared: &'a Shared) -> Self {
+    fn begin(shared: &'a Shared, feed: &Arc<Feed>) -> Self {
         shared.metrics.leads(true);
+        shared.feed.send_replace(Some(Arc::clone(feed)));
         shared.leading.send_replace(Some(clock::now()));
         Self(shared)
     }
@@ -203,8 +228,20 @@ impl<'a> Leading<'a> {
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
         self.0.leading.send_replace(None);
+        self.0.feed.send_replace(None);
         self.0.metrics.leads(false);
     }
+}
+
+/// Filters are told what to do, and heard.
+async fn tell_and_hear(context: &Context) {
+    let home = &context.options.installation.receiver.namespace;
+    let secrets = Api::namespaced(context.client.clone(), home);
+    tokio::join!(
+        tokens::follow(secrets, &context.tokens),
+        scopes::follow(context),
+        context.feed.follow(&context.wake),
+    );
 }
 
 async fn serve(context: Arc<Context>, group: Group, stop: Stop) {

@@ -19,7 +19,7 @@ use super::state::Kept;
 use super::{Outcome, Release, StateFile, World, observe};
 use crate::envoy::ProcessError;
 use crate::output::Sink;
-use crate::receiver::Arrival;
+use serin_receiver::Arrival;
 
 /// All VMs report within this time of each other: one step for all of them.
 const BURST: Duration = Duration::from_millis(20);

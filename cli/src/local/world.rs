@@ -14,7 +14,7 @@ use crate::envoy::{
     Bootstrap, Files, Launch, Process, ProcessError, Projection, Service, TELEMETRY, bootstrap,
     updates,
 };
-use crate::receiver::{self, Receiver};
+use crate::receiver::Receiver;
 
 /// Between two reports of a VM.
 pub(super) const PERIOD_MS: u32 = 1000;
@@ -212,7 +212,7 @@ fn empty(setup: &Setup<'_>, receiver: &Receiver) -> Projection {
         reports: Some(Reports {
             cluster: TELEMETRY.to_owned(),
             authority: TELEMETRY.to_owned(),
-            path: receiver::PATH.to_owned(),
+            path: serin_receiver::PATH.to_owned(),
             token: receiver.token().to_owned(),
             period_ms: PERIOD_MS,
         }),

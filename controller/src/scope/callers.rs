@@ -9,7 +9,7 @@ use serin_api::canary::Service;
 use super::{Labels, MESH, Scope};
 
 /// How far filters reach: the installer's choice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Reach {
     /// The scopes that a Canary names.
     #[default]

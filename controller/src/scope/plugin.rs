@@ -8,6 +8,7 @@ use serin_api::keys;
 use serin_route::{Reports, Rollout, Table};
 
 use super::{Module, Scope};
+use crate::feed::Hints;
 use crate::identity::flux_off;
 use crate::istio::{self, Selector, TrafficSelector, WasmPlugin};
 use crate::kind::Kind;
@@ -41,6 +42,8 @@ pub struct Receiver {
     pub domain: String,
     /// Of the call.
     pub path: String,
+    /// Milliseconds between two reports of a proxy's thread while a rollout runs.
+    pub period_ms: u32,
 }
 
 /// What else the plugin of one scope says.
@@ -52,16 +55,28 @@ pub struct Order<'a> {
     pub revived: u64,
 }
 
+impl Installation {
+    /// Names that a person needs who looks for lost reports.
+    pub(crate) fn hints(&self) -> Hints {
+        let Receiver { service, namespace, period_ms, .. } = &self.receiver;
+        Hints {
+            module: self.module.url().to_owned(),
+            service: format!("{service}.{namespace}"),
+            period_ms: *period_ms,
+        }
+    }
+}
+
 impl Receiver {
     fn reports(&self, token: &str) -> Reports {
-        let Self { service, namespace, port, domain, path } = self;
+        let Self { service, namespace, port, domain, path, period_ms } = self;
         let host = format!("{service}.{namespace}.svc.{domain}");
         Reports {
             cluster: format!("outbound|{port}||{host}"),
             authority: format!("{host}:{port}"),
             path: path.clone(),
             token: token.to_owned(),
-            period_ms: Reports::PERIOD_MS,
+            period_ms: *period_ms,
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct Refused {
 
 /// Gathers the tables. A filter refuses a table with a single fault in it and keeps the last good one, so a rollout
 /// that spoils its table is left out of it, and nobody else suffers.
-pub fn tables(members: &[Member]) -> Tables {
+pub fn tables<'m>(members: impl IntoIterator<Item = &'m Member>) -> Tables {
     let mut gathered: BTreeMap<&Scope, Vec<&Rollout>> = BTreeMap::new();
     for member in members {
         for scope in &member.scopes {

@@ -30,6 +30,7 @@ fn installation() -> Installation {
             port: 4000,
             domain: "cluster.local".into(),
             path: "/reports".into(),
+            period_ms: 1000,
         },
     }
 }

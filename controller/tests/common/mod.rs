@@ -172,6 +172,7 @@ pub(crate) fn installation() -> Installation {
             port: 4180,
             domain: "cluster.local".to_owned(),
             path: "/v1/reports".to_owned(),
+            period_ms: 1000,
         },
     }
 }

@@ -1,0 +1,10 @@
+//! Where the filters' reports arrive: an HTTP server, bounded in connections, bytes and time. Who may report is for its
+//! [`Desk`] to say, and what becomes of a report, too.
+
+mod desk;
+mod peer;
+mod server;
+
+pub use desk::{Arrival, Denial, Desk};
+pub use peer::{Peer, Peers};
+pub use server::{PATH, Server, Settings};
