@@ -109,7 +109,7 @@ impl Going {
         let allowed = if age < OLD { SILENCE } else { SILENCE_WHEN_OLD };
         // A quarter of a second early rather than late.
         let quiet = now.duration_since(since) + Duration::from_millis(250);
-        (quiet >= allowed).then(|| format!("{} … {} s so far", work.what, age.as_secs()))
+        (quiet >= allowed).then(|| format!("{} … {:.0} s so far", work.what, age.as_secs_f64()))
     }
 }
 
