@@ -44,7 +44,11 @@ impl Cluster {
     pub fn up(&self, extent: Extent, program: &std::path::Path) -> Result<()> {
         require_root()?;
         let _lock = self.lock()?;
-        up::up(self, extent, program)
+        let outcome = up::up(self, extent, program);
+        if !self.place.run().exists() {
+            let _ = fs::remove_file(self.lock_path());
+        }
+        outcome
     }
 
     /// Leaves nothing of it.

@@ -6,7 +6,10 @@
 use std::{
     os::unix::process::CommandExt as _,
     process::{Command, Output, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -22,6 +25,8 @@ use crate::say;
 
 /// The process groups that run now.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
 /// How long they may take to end by themselves; go removes its work directory, for one.
 const ENDING_WITHIN: Duration = Duration::from_secs(2);
@@ -41,6 +46,7 @@ pub fn end_with_signals(advice: String) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            IS_ENDING.store(true, Ordering::SeqCst);
             end_all();
             say::note(&advice);
             std::process::exit(128 + signal);
@@ -61,6 +67,10 @@ fn run(command: &mut Command) -> std::io::Result<Output> {
     };
     let output = child.wait_with_output();
     running().retain(|it| Some(*it) != group);
+    // It was ended, not failed: the last word is the signal's.
+    while IS_ENDING.load(Ordering::SeqCst) {
+        thread::park();
+    }
     output
 }
 
