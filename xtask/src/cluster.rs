@@ -1,6 +1,8 @@
 //! The test cluster, by the program of its own crate, so that the other chores build without it.
 
-use anyhow::{Result, bail};
+use std::os::unix::process::CommandExt as _;
+
+use anyhow::{Context as _, Result};
 
 use crate::run::cargo;
 
@@ -13,12 +15,11 @@ pub(crate) struct Args {
     arguments: Vec<String>,
 }
 
-/// Runs it with this terminal; what it prints is the result.
+/// Becomes that program: whoever signals this process signals it, and its exit code is the result.
 pub(crate) fn run_cluster(args: &Args) -> Result<()> {
     let mut command = cargo(["run", "--quiet", "--package", "serin-cluster", "--"]);
-    let status = command.args(&args.arguments).status()?;
-    if !status.success() {
-        bail!("the cluster's program ended with {status}");
-    }
-    Ok(())
+    // Paths are given from where the caller is.
+    let here = std::env::current_dir().context("this directory is gone")?;
+    let error = command.args(&args.arguments).current_dir(here).exec();
+    Err(error).context("cargo could not be started")
 }

@@ -8,6 +8,7 @@ mod fuzz;
 mod run;
 mod test;
 mod wasm;
+mod watched;
 
 use std::process::ExitCode;
 

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// In the cluster tier, use this context of your kubeconfig, and make no cluster (docs/existing-cluster.md)
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
-    /// In the cluster tier, leave our cluster running when the tests have ended
+    /// In the cluster tier, leave the tests' cluster running when they have ended
     #[arg(long, conflicts_with = "context")]
     keep: bool,
 }
@@ -72,7 +72,7 @@ pub(crate) fn run_tests(args: &Args) -> Result<()> {
             }
             None => {
                 let missed = run_tier(*tier, args).with_context(|| format!("tier {name}"))?;
-                left_out.extend(missed.map(|missed| format!("{name}: {missed}")));
+                left_out.extend(missed.into_iter().map(|missed| format!("{name}: {missed}")));
             }
         }
     }
@@ -84,15 +84,15 @@ pub(crate) fn run_tests(args: &Args) -> Result<()> {
 }
 
 /// Runs a tier; what it returns was left out of it, and why.
-fn run_tier(tier: Tier, args: &Args) -> Result<Option<String>> {
+fn run_tier(tier: Tier, args: &Args) -> Result<Vec<String>> {
     match tier {
-        Tier::Module => return module(),
+        Tier::Module => return Ok(module()?.into_iter().collect()),
+        Tier::Cluster => return mesh::run_cluster(args),
         Tier::Unit => unit(),
         Tier::Envoy => on_envoy(args),
         Tier::Apiserver => apiserver(),
-        Tier::Cluster => mesh::run_cluster(args),
     }?;
-    Ok(None)
+    Ok(Vec::new())
 }
 
 /// Crates whose tests need more than cargo, and belong to other tiers.

@@ -23,6 +23,8 @@ use crate::{
 };
 use children::Children;
 
+/// The name of its context.
+const NAME: &str = "serin-apiserver";
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A port that was free may be taken before it is used, when many start at once.
 const ATTEMPTS: usize = 3;
@@ -112,7 +114,7 @@ impl ApiServer {
         };
         let url = format!("https://127.0.0.1:{api}");
         let config = |client, file: &str| {
-            kubeconfig::write(&directory.path().join(file), &layout.pki, client, &url)
+            kubeconfig::write(&directory.path().join(file), NAME, &layout.pki, client, &url)
         };
         let kubeconfig = config(ADMIN, "kubeconfig")?;
         let manager = config(CONTROLLER_MANAGER, "controller-manager.kubeconfig")?;

@@ -1,19 +1,22 @@
 //! What is built once: entries of a directory outside the source tree, named by what they were made from.
 //!
-//! An entry is made beside its place and renamed into it, so one that is there is complete. Entries of other versions
-//! stay until somebody removes the directory; nothing in it is missed for longer than a build.
+//! An entry is made beside its place and renamed into it, so one that is there is complete. An entry that a newer one
+//! of its name has replaced is removed once nobody has wanted it for some days; see [`old`].
+
+mod old;
 
 use std::{
     env,
     fmt::Write as _,
     fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::say;
+use crate::say::{self, Waiting};
 
 /// `$SERIN_CACHE`, else `serin` in the user's cache directory.
 pub fn dir() -> Result<PathBuf> {
@@ -35,21 +38,24 @@ pub fn entry(
     let key = format!("{name}-{}", key(inputs));
     let place = cache.join(&key);
     if place.exists() {
+        old::used(&place);
         return Ok(place);
     }
-    fs::create_dir_all(&cache)
-        .with_context(|| format!("the cache {} cannot be made", cache.display()))?;
-    let _lock = lock(&cache, name)?;
+    fs::create_dir_all(&cache).with_context(|| unwritable(&cache))?;
+    let _lock = lock(&cache, name).with_context(|| unwritable(&cache))?;
     if place.exists() {
+        old::used(&place);
         return Ok(place);
     }
-    sweep(&cache, &key)?;
+    sweep(&cache, name)?;
     // A path of this process: what a killed run started may still write to its own.
     let partial = cache.join(format!(".{key}.{}.partial", std::process::id()));
     build(&partial)?;
     ensure!(partial.exists(), "building {name} left nothing at {}", partial.display());
     fs::rename(&partial, &place)
         .with_context(|| format!("{} cannot become {}", partial.display(), place.display()))?;
+    old::used(&place);
+    old::remove_replaced(&cache, name);
     Ok(place)
 }
 
@@ -71,6 +77,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+fn unwritable(cache: &Path) -> String {
+    let cache = cache.display();
+    format!("nothing can be built into the cache {cache}; SERIN_CACHE names another directory")
+}
+
 /// Held until the file is dropped, also by a process that is killed.
 fn lock(cache: &Path, name: &str) -> Result<File> {
     let path = cache.join(format!(".{name}.lock"));
@@ -80,25 +91,28 @@ fn lock(cache: &Path, name: &str) -> Result<File> {
         Err(TryLockError::WouldBlock) => say::note(&format!("another run builds {name}; waiting")),
         Err(TryLockError::Error(error)) => return Err(error).context(path.display().to_string()),
     }
+    let _waiting = Waiting::begin(&format!("waiting for another run, which builds {name}"));
     file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
     Ok(file)
 }
 
-/// Removes what interrupted builds of that entry left.
-fn sweep(cache: &Path, key: &str) -> Result<()> {
-    let begin = format!(".{key}.");
+/// Removes what interrupted builds of that name left: nobody else builds it now.
+fn sweep(cache: &Path, name: &str) -> Result<()> {
     for entry in fs::read_dir(cache)? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(&begin) {
-            let removed =
-                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.with_context(|| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let of_name = file.strip_prefix('.').is_some_and(|it| old::has_name(it, name));
+        if of_name && file.contains(".partial") {
+            remove(&path).with_context(|| {
                 format!("{} of an interrupted run cannot be removed", path.display())
             })?;
         }
     }
     Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 #[cfg(test)]
@@ -114,16 +128,22 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_left_of_that_entry_is_swept() {
+    fn only_what_was_left_of_that_name_is_swept() {
         let cache = tempfile::tempdir().expect("a directory");
-        for name in [".etcd-1.77.partial", ".etcd-2.77.partial", ".etcd.lock", "etcd-1"] {
+        let [one, other, used] = [
+            ".etcd-0123456789abcdef.77.partial",
+            ".etcd-too-0123456789abcdef.77.partial",
+            ".etcd-0123456789abcdef.used",
+        ];
+        for name in [one, other, used, ".etcd.lock", "etcd-0123456789abcdef"] {
             fs::write(cache.path().join(name), "").expect("written");
         }
-        fs::create_dir_all(cache.path().join(".etcd-1.78.partial.tree/usr")).expect("made");
-        sweep(cache.path(), "etcd-1").expect("swept");
+        let tree = ".etcd-fedcba9876543210.78.partial.tree/usr";
+        fs::create_dir_all(cache.path().join(tree)).expect("made");
+        sweep(cache.path(), "etcd").expect("swept");
         let entries = fs::read_dir(cache.path()).expect("entries");
         let mut names: Vec<_> = entries.map(|it| it.expect("an entry").file_name()).collect();
         names.sort();
-        assert_eq!(names, [".etcd-2.77.partial", ".etcd.lock", "etcd-1"]);
+        assert_eq!(names, [used, other, ".etcd.lock", "etcd-0123456789abcdef"]);
     }
 }

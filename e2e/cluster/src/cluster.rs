@@ -1,6 +1,7 @@
 //! A cluster of a name: up, down, and what a person asks in between.
 
 mod down;
+mod state;
 mod status;
 mod up;
 
@@ -10,10 +11,12 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::{access::Access, forward::TARGETS, lock, place::Place, programs, say, store};
+use crate::{access::Access, forward::TARGETS, lock, place::Place, say, store};
+
+/// The name of the cluster that is meant when no name is given.
+pub const DEFAULT: &str = "serin";
 
 /// How much of a cluster is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +33,6 @@ pub struct Cluster {
     place: Place,
 }
 
-/// What a running cluster remembers of itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct State {
-    /// The host's ports, in the order of [`TARGETS`].
-    ports: [u16; TARGETS.len()],
-    /// The namespace's identity: another one of the same name is not ours.
-    namespace: u64,
-    /// containerd's root directory, which the cache's place decided when the cluster was made.
-    store: PathBuf,
-}
-
 impl Cluster {
     /// The cluster of that name.
     pub fn named(name: &str) -> Result<Self> {
@@ -52,7 +44,11 @@ impl Cluster {
     pub fn up(&self, extent: Extent, program: &std::path::Path) -> Result<()> {
         require_root()?;
         let _lock = self.lock()?;
-        up::up(self, extent, program)
+        let outcome = up::up(self, extent, program);
+        if !self.place.run().exists() {
+            let _ = fs::remove_file(self.lock_path());
+        }
+        outcome
     }
 
     /// Leaves nothing of it.
@@ -60,8 +56,9 @@ impl Cluster {
         require_root()?;
         let lock = self.lock()?;
         say::part("down", || down::down(self))?;
-        drop(lock);
+        // While it is held: whoever waits for it sees that the name is gone, and makes another.
         let _ = fs::remove_file(self.lock_path());
+        drop(lock);
         Ok(())
     }
 
@@ -79,8 +76,7 @@ impl Cluster {
 
     /// kubectl for it.
     pub fn access(&self) -> Result<Access> {
-        self.state()?;
-        Ok(Access { kubectl: programs::node()?.kubectl, kubeconfig: self.place.kubeconfig() })
+        Ok(Access { kubectl: self.state()?.kubectl, kubeconfig: self.place.kubeconfig() })
     }
 
     /// The host's address of a forwarded port: `api`, `gateway`, `registry` or `prometheus`.
@@ -95,17 +91,23 @@ impl Cluster {
     /// Gives an image to the node: an OCI archive, as a file.
     pub fn load(&self, archive: &std::path::Path) -> Result<()> {
         require_root()?;
-        self.state()?;
+        let ctr = self.state()?.ctr;
         say::part(&format!("loading {}", archive.display()), || {
-            store::import(&programs::node()?, &self.place.socket(), archive)
+            store::import(&ctr, &self.place.socket(), archive)
         })
     }
 
     /// Where the log of a part is.
     pub fn log(&self, part: &str) -> Result<PathBuf> {
         let path = self.place.log(part);
-        ensure!(path.is_file(), "there is no log of {part}; there are: {}", self.logs().join(", "));
-        Ok(path)
+        if path.is_file() {
+            return Ok(path);
+        }
+        let logs = self.logs();
+        if logs.is_empty() {
+            return Err(self.is_absent());
+        }
+        bail!("there is no log of {part}; there are: {}", logs.join(", "))
     }
 
     fn logs(&self) -> Vec<String> {
@@ -118,26 +120,12 @@ impl Cluster {
         names
     }
 
-    fn state(&self) -> Result<State> {
-        let name = self.place.name();
-        let text = fs::read_to_string(self.state_path()).with_context(|| {
-            format!("no cluster {name:?} runs here; start it by `cargo xtask cluster up`")
-        })?;
-        serde_json::from_str(&text).with_context(|| {
-            format!("{} is broken; begin anew after `down`", self.state_path().display())
-        })
-    }
-
-    fn remember(&self, state: &State) -> Result<()> {
-        // Written beside and renamed, so that nobody ever reads half of it.
-        let partial = self.state_path().with_extension("partial");
-        fs::write(&partial, serde_json::to_string_pretty(state)?)?;
-        fs::rename(&partial, self.state_path())?;
-        Ok(())
-    }
-
-    fn state_path(&self) -> PathBuf {
-        self.place.run().join("state.json")
+    /// What a person types for it.
+    pub fn command(&self, words: &str) -> String {
+        match self.place.name() {
+            DEFAULT => format!("cargo xtask cluster {words}"),
+            name => format!("cargo xtask cluster {words} --name {name}"),
+        }
     }
 
     /// One `up` or `down` of a name at a time; the second waits.
@@ -156,7 +144,7 @@ fn require_root() -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "a cluster needs root, for its network namespace, cgroups and mounts; \
-         `serin-cluster apiserver` works without"
+         `cargo xtask cluster apiserver` works without"
     );
     Ok(())
 }

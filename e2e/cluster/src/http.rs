@@ -13,7 +13,10 @@ use ureq::{
     tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig},
 };
 
-use crate::pki::{ADMIN, Pki};
+use crate::{
+    pki::{ADMIN, Pki},
+    say::Waiting,
+};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -110,10 +113,11 @@ pub(crate) fn eventually(
     mut alive: impl FnMut() -> Result<()>,
 ) -> Result<()> {
     let deadline = Instant::now() + patience;
+    let _waiting = Waiting::begin(&format!("waiting for {what}"));
     while !so() {
         alive()?;
         if Instant::now() > deadline {
-            bail!("waited {} s in vain: {what}", patience.as_secs());
+            bail!("waited {} s in vain for {what}", patience.as_secs());
         }
         std::thread::sleep(Duration::from_millis(50));
     }

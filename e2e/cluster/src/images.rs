@@ -15,10 +15,10 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{
-    cache,
+    cache, command,
     programs::{self, ISTIO},
     say,
 };
@@ -158,12 +158,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(workspace());
-    let output = command.output().context("cargo could not be started")?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("`cargo {}` ended with {}: {}", arguments.join(" "), output.status, error.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    command::output(&mut command)
 }
 
 pub(crate) fn workspace() -> PathBuf {

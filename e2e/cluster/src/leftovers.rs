@@ -17,9 +17,11 @@ use crate::{
     cgroup, netns,
     place::{MARK, Place},
     process::{self, Process},
+    say,
 };
 
 const DYING_WITHIN: Duration = Duration::from_secs(20);
+const GUESTS_LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Kills every process of the cluster, the pods' too, and those that are born meanwhile.
 pub(crate) fn kill_all(place: &Place) -> Result<()> {
@@ -54,6 +56,37 @@ pub(crate) fn processes(place: &Place) -> Vec<Process> {
         }
     }
     found.into_values().collect()
+}
+
+/// Ends what a person started in the cluster's network, such as a shell, and says so: it cannot outlive the network
+/// without holding it. It is asked first, so that a shell leaves its terminal in order.
+pub(crate) fn hang_up_on_guests(place: &Place) {
+    let guests = guests(place);
+    for guest in &guests {
+        let name = fs::read_to_string(format!("/proc/{}/comm", guest.pid)).unwrap_or_default();
+        let (name, pid) = (name.trim(), guest.pid);
+        say::note(&format!("ending {name}, process {pid}, which somebody started in its network"));
+        guest.hang_up();
+    }
+    let deadline = Instant::now() + GUESTS_LEAVE_WITHIN;
+    while guests.iter().any(|it| it.lives()) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Those in the network that no part of the cluster started.
+fn guests(place: &Place) -> Vec<Process> {
+    let mark = format!("{MARK}={}", place.name());
+    let Some(network) = netns::identity(place) else { return Vec::new() };
+    let pods = cgroup::processes(place);
+    let spared = ancestry();
+    let is_guest = |it: &Process| {
+        lives_in(it.pid, network)
+            && !marked(it.pid, &mark)
+            && !pods.contains(it)
+            && !spared.contains(&it.pid)
+    };
+    process::everybody().into_iter().filter(is_guest).collect()
 }
 
 /// Unmounts everything below these directories, the innermost first.

@@ -8,6 +8,7 @@ pub mod apiserver;
 pub mod cache;
 mod cgroup;
 pub mod cluster;
+pub mod command;
 mod control_plane;
 pub mod forward;
 mod http;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::say;
+use crate::say::{self, Waiting};
 
 /// Waits until nobody else holds it; says so once.
 pub(crate) fn hold(path: &Path, waiting: &str) -> Result<File> {
@@ -19,6 +19,7 @@ pub(crate) fn hold(path: &Path, waiting: &str) -> Result<File> {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 say::note(&format!("{waiting}; waiting for it"));
+                let _waiting = Waiting::begin(waiting);
                 file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
             }
             Err(TryLockError::Error(error)) => {

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use serin_cluster::{
     apiserver::ApiServer,
-    cluster::{Cluster, Extent},
-    forward,
+    cluster::{Cluster, DEFAULT, Extent},
+    command, forward,
     images::Profile,
     install::{self, Overlay},
     place::Place,
@@ -27,18 +27,19 @@ Examples:
   cargo xtask cluster install             Serin itself, built from this tree
   cargo xtask cluster logs kubelet        what a part says
   cargo xtask cluster --name two up       another one beside it
-  cargo xtask cluster down                leave nothing";
+  cargo xtask cluster down                leave nothing
+  cargo xtask cluster apiserver           an API server alone, without root";
 
 /// A real Kubernetes with a real Istio on this machine: one node in a network namespace of its own, without Docker and
 /// without a route to anywhere.
 ///
 /// `up` needs root, Go, and about 10 GB in `$SERIN_CACHE` (~/.cache/serin when it is not set); the first one takes up
-/// to half an hour, each later one less than a minute.
+/// to half an hour, each later one less than a minute. `apiserver` needs no root, and builds only what it runs.
 #[derive(Parser)]
 #[command(name = "serin-cluster", bin_name = "cargo xtask cluster", after_help = EXAMPLES)]
 struct Args {
     /// Which cluster, when there is more than one
-    #[arg(long, global = true, default_value = "serin", value_name = "NAME")]
+    #[arg(long, global = true, default_value = DEFAULT, value_name = "NAME")]
     name: String,
     #[command(subcommand)]
     command: Command,
@@ -102,6 +103,8 @@ fn run(args: &Args) -> Result<()> {
         Command::Up { bare } => {
             let extent = if *bare { Extent::Node } else { Extent::Mesh };
             let program = std::env::current_exe().context("this program's own path")?;
+            let [up, down] = ["up", "down"].map(|it| cluster.command(it));
+            command::end_with_signals(format!("interrupted; `{up}` goes on, `{down}` removes"))?;
             say::part("up", || cluster.up(extent, &program))
         }
         Command::Down => cluster.down(),
@@ -118,9 +121,9 @@ fn run(args: &Args) -> Result<()> {
             say::part("install", || install::install(&cluster, &args.name, overlay, profile))
         }
         Command::Logs { part } => {
-            let mut log = File::open(cluster.log(part)?)?;
-            io::copy(&mut log, &mut io::stdout().lock())?;
-            Ok(())
+            let path = cluster.log(part)?;
+            let mut log = File::open(&path).with_context(|| path.display().to_string())?;
+            written(io::copy(&mut log, &mut io::stdout().lock()))
         }
         Command::Apiserver => apiserver(),
         Command::Forward { ports } => forward::serve(&Place::new(&args.name)?, ports),
@@ -138,5 +141,13 @@ fn apiserver() -> Result<()> {
 }
 
 fn print(text: &str) -> Result<()> {
-    io::stdout().lock().write_all(text.as_bytes()).context("standard output is closed")
+    written(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// A reader such as `head` that has read enough is no failure.
+fn written<T>(outcome: io::Result<T>) -> Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map(drop).context("standard output takes nothing"),
+    }
 }

@@ -7,10 +7,13 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::place::{NODE_ADDRESS, Place};
+use crate::{
+    command,
+    place::{NODE_ADDRESS, Place},
+};
 
 /// The device that carries the node's address.
 pub(crate) const BRIDGE: &str = "node0";
@@ -91,10 +94,5 @@ fn ip_inside(place: &Place, words: &str) -> Result<()> {
 }
 
 fn ip(words: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(words).output().context("`ip` could not be started")?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("`ip {}` ended with {}: {}", words.join(" "), output.status, error.trim());
-    }
-    Ok(())
+    command::output(Command::new("ip").args(words)).map(drop)
 }

@@ -159,6 +159,8 @@ fn kubelet_config(place: &Place, pki: &Pki) -> Value {
         "tlsCertFile": pki.path("kubelet-server.crt"),
         "tlsPrivateKeyFile": pki.path("kubelet-server.key"),
         "serializeImagePulls": false,
+        // A fourth of it is the heart's beat, which whoever waits for a mended node waits for.
+        "nodeLeaseDurationSeconds": 8,
         "eventRecordQPS": 0,
     })
 }
@@ -192,7 +194,7 @@ pub(crate) fn kube_proxy(programs: &Node, place: &Place, pki: &Pki) -> Result<Co
 /// A kubeconfig for a part that runs inside.
 pub(crate) fn inner(place: &Place, pki: &Pki, client: pki::Client) -> Result<PathBuf> {
     let path = place.run().join(format!("{}.kubeconfig", client.name));
-    kubeconfig::write(&path, pki, client, &format!("https://127.0.0.1:{API_PORT}"))
+    kubeconfig::write(&path, place.name(), pki, client, &format!("https://127.0.0.1:{API_PORT}"))
 }
 
 /// Where root's programs are, which the parts call and which is not on everybody's PATH.

@@ -9,8 +9,7 @@ use crate::{
     http, netns,
     node::search_path,
     place::{API_PORT, Place},
-    process::{self, Process},
-    say,
+    process, say,
 };
 
 /// Longer than any part takes on a busy machine.
@@ -85,24 +84,25 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Starts it unless it lives.
-    pub(crate) fn start(&self, place: &Place) -> Result<Process> {
+    /// Starts it unless it lives; says whether it had ended.
+    fn start(&self, place: &Place) -> Result<bool> {
         let name = self.kind.name();
-        if let Some(alive) = process::recorded(place, name) {
-            return Ok(alive);
+        if process::recorded(place, name).is_some() {
+            return Ok(false);
         }
-        if place.log(name).exists() {
+        let had_ended = place.log(name).exists();
+        if had_ended {
             say::note(&format!("{name} had ended; starting it again"));
         }
         let mut command = match self.kind {
             Kind::Forward => copied(&self.command),
             _ => netns::inside(place, &self.command),
         };
-        process::start(place, name, command.env("PATH", search_path()))
+        process::start(place, name, command.env("PATH", search_path())).map(|_| had_ended)
     }
 
     /// Waits until it is ready; one that ends instead is an error with the end of its log.
-    pub(crate) fn wait(&self, place: &Place, api: u16) -> Result<()> {
+    fn wait(&self, place: &Place, api: u16) -> Result<()> {
         let name = self.kind.name();
         let ready = || self.kind.ready(place, api);
         http::eventually(&format!("{name} to be ready"), PATIENCE, ready, || {
@@ -121,12 +121,14 @@ fn copied(command: &Command) -> Command {
     copy
 }
 
-/// Starts all of them, then waits for each.
-pub(crate) fn up(place: &Place, api: u16, parts: &[Part]) -> Result<()> {
+/// Starts those that do not live, then waits for each; says whether one had ended.
+pub(crate) fn up(place: &Place, api: u16, parts: &[Part]) -> Result<bool> {
     fs::create_dir_all(place.records())?;
     fs::create_dir_all(place.run().join("logs"))?;
+    let mut any_had_ended = false;
     for part in parts {
-        part.start(place)?;
+        any_had_ended |= part.start(place)?;
     }
-    parts.iter().try_for_each(|part| part.wait(place, api))
+    parts.iter().try_for_each(|part| part.wait(place, api))?;
+    Ok(any_had_ended)
 }

@@ -28,6 +28,8 @@ pub const REGISTRY_PORT: u16 = 5000;
 /// Prometheus: a node port.
 pub const PROMETHEUS_PORT: u16 = 30090;
 
+/// Where each running cluster has a directory of its name.
+pub(crate) const RUN: &str = "/run/serin-cluster";
 /// In the environment of every process of a cluster, so that it is found when all records are gone.
 pub(crate) const MARK: &str = "SERIN_CLUSTER_NAME";
 
@@ -64,7 +66,7 @@ impl Place {
 
     /// Records, logs, keys, sockets and data of the running cluster.
     pub fn run(&self) -> PathBuf {
-        PathBuf::from("/run/serin-cluster").join(&self.name)
+        PathBuf::from(RUN).join(&self.name)
     }
 
     pub(crate) fn log(&self, part: &str) -> PathBuf {

@@ -33,8 +33,17 @@ impl Process {
 
     /// SIGKILL; one that is gone already is no error.
     pub(crate) fn kill(self) {
+        self.send(Signal::KILL);
+    }
+
+    /// SIGHUP, as when a terminal is closed.
+    pub(crate) fn hang_up(self) {
+        self.send(Signal::HUP);
+    }
+
+    fn send(self, signal: Signal) {
         if let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.lives()) {
-            let _ = kill_process(pid, Signal::KILL);
+            let _ = kill_process(pid, signal);
         }
     }
 }

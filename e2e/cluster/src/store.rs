@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
-    cache, http,
+    cache, command, http,
     images::Image,
     node::{containerd_config, search_path},
     place::Place,
@@ -53,7 +53,7 @@ pub(crate) fn catch_up(
         return Ok(());
     }
     say::part(&format!("importing {} new archives of images", new.len()), || {
-        new.iter().try_for_each(|image| import(programs, &place.socket(), &image.archive))
+        new.iter().try_for_each(|image| import(&programs.ctr, &place.socket(), &image.archive))
     })?;
     // The list may be a hard link into the kept directory, so it is replaced, never written.
     let partial = list.with_extension("partial");
@@ -68,15 +68,12 @@ pub(crate) fn root(place: &Place) -> Result<PathBuf> {
 }
 
 /// Imports an archive into the containerd behind that socket.
-pub(crate) fn import(programs: &Node, socket: &Path, archive: &Path) -> Result<()> {
-    let mut command = Command::new(&programs.ctr);
+pub(crate) fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<()> {
+    let mut command = Command::new(ctr);
     command.arg("--address").arg(socket).args(["--namespace", "k8s.io", "images", "import"]);
-    let output = command.arg(archive).output().context("ctr could not be started")?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("{} is not imported: {}", archive.display(), error.trim());
-    }
-    Ok(())
+    command::output(command.arg(archive))
+        .map(drop)
+        .with_context(|| format!("{} is not imported", archive.display()))
 }
 
 fn kept(programs: &Node, images: &[Image]) -> Result<PathBuf> {
@@ -94,7 +91,7 @@ fn kept(programs: &Node, images: &[Image]) -> Result<PathBuf> {
 fn import_all(programs: &Node, root: &Path, images: &[Image]) -> Result<()> {
     let directory = tempfile::Builder::new().prefix("serin-containerd-").tempdir()?;
     let containerd = Importer::start(programs, root, directory.path())?;
-    let one = |image: &Image| import(programs, &containerd.socket, &image.archive);
+    let one = |image: &Image| import(&programs.ctr, &containerd.socket, &image.archive);
     let imported: Vec<Result<()>> = thread::scope(|scope| {
         let all: Vec<_> = images.iter().map(|image| scope.spawn(move || one(image))).collect();
         all.into_iter()
@@ -171,14 +168,8 @@ fn copy(kept: &Path, root: &Path) -> Result<()> {
         fs::remove_dir_all(&partial)?;
     }
     fs::create_dir_all(root.parent().context("a root directory has a parent")?)?;
-    let output = Command::new("cp")
-        .args(["--archive", "--link", "--no-target-directory"])
-        .args([kept, &partial])
-        .output()
-        .context("cp could not be started")?;
-    if !output.status.success() {
-        bail!("{} cannot be copied: {}", kept.display(), String::from_utf8_lossy(&output.stderr));
-    }
+    let words = ["--archive", "--link", "--no-target-directory"];
+    command::output(Command::new("cp").args(words).args([kept, &partial]))?;
     unlink_databases(&partial)?;
     fs::rename(&partial, root).with_context(|| format!("{} cannot be made", root.display()))
 }

@@ -8,42 +8,47 @@ use anyhow::{Context, Result};
 use super::Args;
 use crate::{
     run::{cargo, output, run, say},
-    wasm,
+    wasm, watched,
 };
+
+/// A cluster of the tests' own: a contributor's is not touched.
+const NAME: &str = "serin-test";
 
 /// Tests that run at once: the machine has few cores, and each brings pods.
 const AT_ONCE: &str = "--test-threads=3";
 
-/// Runs the tier.
-pub(super) fn run_cluster(args: &Args) -> Result<()> {
+/// Runs the tier; returns what was left out of it, and why.
+pub(super) fn run_cluster(args: &Args) -> Result<Vec<String>> {
     let module = wasm::build()?;
     let mut tests = cargo(["test", "-p", "serin-e2e-mesh", "--test", "mesh"]);
     tests.args(["--", AT_ONCE, "--nocapture"]).env("SERIN_MODULE", module);
     if let Some(context) = &args.context {
-        say(&format!(
-            "tier cluster: the mesh of context {context}; the rig's own tests are LEFT OUT"
-        ));
-        return run(tests.env("SERIN_CONTEXT", context));
+        say(&format!("tier cluster: the mesh of context {context}"));
+        let mut left_out = watched::run(tests.env("SERIN_CONTEXT", context))?;
+        left_out.push(format!("our own cluster's tests, for context {context} is used"));
+        return Ok(left_out);
     }
     say("tier cluster: the rig's own tests, then the filter in a mesh");
     tests.env("SERIN_ISTIO_STATS", wasm::build_istio_stats()?);
     tests.env("SERIN_REGISTRY_DEPLOYMENT", "kube-system/registry");
     // Built before the clock of anything that waits runs.
     run(cargo(["test", "--no-run", "-p", "serin-e2e-mesh", "-p", "serin-cluster"]).arg("--quiet"))?;
-    run(&mut cargo(["test", "-p", "serin-cluster", "--test", "rig"]))?;
-    run(&mut rig(["up"]))?;
-    let tested = environment().and_then(|variables| run(tests.envs(variables)));
+    watched::run(&mut cargo(["test", "-p", "serin-cluster", "--test", "rig"]))?;
+    let tested = watched::run(&mut rig(["up"]))
+        .and_then(|_| environment())
+        .and_then(|variables| watched::run(tests.envs(variables)));
     if args.keep {
-        say("the cluster is left running; `cargo xtask cluster down` takes it away");
+        say(&format!("`cargo xtask cluster down --name {NAME}` takes the cluster away"));
         return tested;
     }
-    let taken_away = run(&mut rig(["down"]));
-    tested.and(taken_away)
+    // Also after a failure or a signal, which ends what was watched and comes back as an error.
+    let taken_away = watched::run_anyway(&mut rig(["down"]));
+    tested.and_then(|left_out| taken_away.map(|_| left_out))
 }
 
 fn rig<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = cargo(["run", "--quiet", "-p", "serin-cluster", "--"]);
-    command.args(arguments);
+    command.args(["--name", NAME]).args(arguments);
     command
 }
 

@@ -14,6 +14,7 @@ pub(super) fn down(cluster: &Cluster) -> Result<()> {
         Ok(state) => state.store,
         Err(_) => store::root(place)?,
     };
+    leftovers::hang_up_on_guests(place);
     leftovers::kill_all(place)?;
     leftovers::remove_strays(place);
     leftovers::unmount_below(&[place.run(), root.clone()])?;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Cluster, State};
+use super::{Cluster, state::State};
 use crate::{
     forward::TARGETS,
     http::Api,

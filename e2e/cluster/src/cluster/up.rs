@@ -1,12 +1,12 @@
 //! Up: from whatever is there to everything ready.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{cell::Cell, fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Cluster, Extent, State};
+use super::{Cluster, Extent, state::State};
 use crate::{
     cgroup,
     control_plane::{self, Layout, Network},
@@ -24,6 +24,8 @@ use crate::{
 };
 
 const NODE_READY_WITHIN: Duration = Duration::from_mins(1);
+/// The node's heartbeat.
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node";
 
 /// Everything that the parts are made of.
 struct Plan<'c> {
@@ -32,6 +34,8 @@ struct Plan<'c> {
     node: Node,
     layout: Layout,
     state: State,
+    /// Whether a part had ended, so that what the API server says may be of the time before.
+    is_mended: Cell<bool>,
 }
 
 pub(super) fn up(cluster: &Cluster, extent: Extent, program: &Path) -> Result<()> {
@@ -48,7 +52,7 @@ pub(super) fn up(cluster: &Cluster, extent: Extent, program: &Path) -> Result<()
         load_apps(cluster)?;
         let access = cluster.access()?;
         mesh::install(&access)?;
-        mesh::wait(&access)?;
+        say::part("what runs in pods", || mesh::wait(&access, &cluster.place))?;
     }
     Ok(())
 }
@@ -82,34 +86,41 @@ fn prepare(cluster: &Cluster, control: ControlPlane, node: Node) -> Result<Plan<
     netns::make(place)?;
     cgroup::make(place)?;
     let pki = Pki::in_directory(&place.run().join("pki"))?;
-    let state = state(cluster)?;
+    let state = state(cluster, &node)?;
     cluster.remember(&state)?;
     let data = place.run();
     let layout = Layout { pki, data, ports: PORTS, network: Network::Node(NODE_ADDRESS) };
-    Ok(Plan { cluster, control, node, layout, state })
+    Ok(Plan { cluster, control, node, layout, state, is_mended: Cell::new(false) })
 }
 
 /// What the cluster remembers, with ports that nobody took while nobody listened at them.
-fn state(cluster: &Cluster) -> Result<State> {
+fn state(cluster: &Cluster, node: &Node) -> Result<State> {
     let place = &cluster.place;
-    let Ok(mut state) = cluster.state() else {
+    let (kubectl, ctr) = (node.kubectl.clone(), node.ctr.clone());
+    let Ok(old) = cluster.state() else {
         return Ok(State {
             ports: forward::free_ports()?,
             namespace: netns::identity(place).context("the namespace is gone again")?,
             store: store::root(place)?,
+            kubectl,
+            ctr,
         });
     };
+    let mut state = State { kubectl, ctr, ..old };
     let listens = process::recorded(place, Kind::Forward.name()).is_some();
     if !listens && !forward::are_free(&state.ports) {
         state.ports = forward::free_ports()?;
-        say::note("the ports of this cluster were taken; `env` prints the new ones");
+        let env = cluster.command("env");
+        say::note(&format!("the ports of this cluster were taken; `{env}` prints the new ones"));
     }
     Ok(state)
 }
 
 impl Plan<'_> {
     fn start(&self, parts: &[Part]) -> Result<()> {
-        part::up(&self.cluster.place, self.state.ports[0], parts)
+        let had_ended = part::up(&self.cluster.place, self.state.ports[0], parts)?;
+        self.is_mended.set(self.is_mended.get() || had_ended);
+        Ok(())
     }
 
     /// What the rest asks from its first moment on.
@@ -136,6 +147,11 @@ impl Plan<'_> {
         self.start(&self.third()?)?;
         let ready = || node().is_ok_and(|it| is_ready(&it, since));
         self.wait_for("the node to be Ready", ready)?;
+        if self.is_mended.get() {
+            let since = Timestamp::now();
+            let beats = || api.get(LEASE).is_ok_and(|it| is_renewed(&it, since));
+            self.wait_for("the node's heartbeat", beats)?;
+        }
         settings.put_back();
         Ok(())
     }
@@ -174,7 +190,8 @@ impl Plan<'_> {
         command.args(ports.map(|port| port.to_string()));
         self.start(&[part(Kind::Forward, command)])?;
         let url = self.url();
-        kubeconfig::write(&place.kubeconfig(), &self.layout.pki, pki::ADMIN, &url).map(drop)
+        let path = place.kubeconfig();
+        kubeconfig::write(&path, place.name(), &self.layout.pki, pki::ADMIN, &url).map(drop)
     }
 
     fn api(&self) -> Result<Api> {
@@ -200,6 +217,12 @@ fn is_ready(node: &Value, since: Timestamp) -> bool {
     node["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(ready))
 }
 
+/// Whether the kubelet has reached the API server since then.
+fn is_renewed(lease: &Value, since: Timestamp) -> bool {
+    let renewed = lease["spec"]["renewTime"].as_str().and_then(|time| time.parse().ok());
+    renewed.is_some_and(|renewed: Timestamp| renewed >= since)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -216,5 +239,14 @@ mod tests {
         assert!(is_ready(&node, Timestamp::UNIX_EPOCH));
         assert!(is_ready(&node, at("2026-01-01T00:00:10.9Z")));
         assert!(!is_ready(&node, at("2026-01-01T00:00:11Z")));
+    }
+
+    #[test]
+    fn only_a_beat_from_then_on_counts() {
+        let lease = json!({"spec": {"renewTime": "2026-01-01T00:00:10.250000Z"}});
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        assert!(is_renewed(&lease, at("2026-01-01T00:00:10Z")));
+        assert!(!is_renewed(&lease, at("2026-01-01T00:00:10.5Z")));
+        assert!(!is_renewed(&json!({}), Timestamp::UNIX_EPOCH), "no lease yet");
     }
 }

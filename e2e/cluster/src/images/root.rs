@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use tar::EntryType;
 
 use super::layer::{Layer, Writer, header};
-use crate::{cache, programs, say};
+use crate::{cache, command, programs, say};
 
 const SUITE: &str = "bookworm";
 const PACKAGES: &str = "iptables,ca-certificates,curl";
@@ -51,15 +51,7 @@ fn debootstrap(tree: &Path) -> Result<()> {
     command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]);
     command.arg(programs::debootstrap()?);
     command.args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE]);
-    let output =
-        command.arg(tree).arg(mirror()?).output().context("setpriv could not be started")?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stdout);
-        let error = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().chain(error.lines()).last().unwrap_or_default();
-        bail!("debootstrap ended with {}: {last}", output.status);
-    }
-    Ok(())
+    command::output(command.arg(tree).arg(mirror()?)).map(drop)
 }
 
 /// `$SERIN_DEBIAN_MIRROR`, else the mirror that this machine's apt uses.

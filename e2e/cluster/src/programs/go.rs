@@ -3,20 +3,21 @@
 //! Everything is built without cgo, so that a program runs in any image, and through Go's own caches, so that what was
 //! compiled once is only linked again.
 
+mod toolchain;
+
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::{cache, programs::debian, say};
+use crate::{cache, command::output, say};
+use toolchain::version;
 
 /// Without symbols and debug information, which no test reads: a third of the size.
 pub(super) const STRIPPED: &str = "-s -w";
-const ADVICE: &str = "install Go 1.25.7 or newer from your distribution or from Go's own downloads page; a newer 1.2x \
-                      fetches the toolchain that a module wants by itself";
 
 /// A module below this crate whose go.mod and go.sum pin what it builds.
 pub(super) struct Module {
@@ -117,14 +118,6 @@ fn home() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What the toolchain says it is in that module; it decides what the linker writes.
-fn version(directory: &Path) -> Result<String> {
-    if debian::on_path("go").is_none() {
-        bail!("there is no go on the PATH: {ADVICE}");
-    }
-    output(&mut go(directory, &["env", "GOVERSION", "GOOS", "GOARCH"])).context(ADVICE)
-}
-
 fn go(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("go");
     command.args(arguments).current_dir(directory);
@@ -134,18 +127,6 @@ fn go(directory: &Path, arguments: &[&str]) -> Command {
 
 fn run(command: &mut Command) -> Result<()> {
     output(command).map(drop)
-}
-
-/// Runs it quietly; what it said is told when it fails.
-fn output(command: &mut Command) -> Result<String> {
-    let words: Vec<_> = command.get_args().map(|it| it.to_string_lossy().into_owned()).collect();
-    let words = format!("go {}", words.join(" "));
-    let output = command.output().with_context(|| format!("`{words}` could not be started"))?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("`{words}` ended with {}: {}", output.status, error.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// `pilot/cmd/pilot-agent` as a person says it.

@@ -4,7 +4,7 @@ mod traces;
 
 use std::{
     process::{Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, Once, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -29,7 +29,9 @@ impl Rig {
     fn new(name: &'static str) -> Self {
         let root = rustix::process::geteuid().is_root();
         assert!(root, "these tests need root: they make namespaces, cgroups and mounts");
+        TIDY.call_once(tidy_after_signals);
         let rig = Self { name };
+        NAMES.lock().unwrap_or_else(PoisonError::into_inner).push(name);
         rig.run(&["down"]);
         rig
     }
@@ -50,7 +52,11 @@ impl Rig {
     }
 
     fn up(&self) -> Access {
-        self.run(&["up", "--bare"]);
+        self.up_with(&["up", "--bare"])
+    }
+
+    fn up_with(&self, arguments: &[&str]) -> Access {
+        self.run(arguments);
         Cluster::named(self.name).and_then(|it| it.access()).expect("access to it")
     }
 
@@ -61,11 +67,13 @@ impl Rig {
         line.split_whitespace().nth(1).map(str::to_owned)
     }
 
-    fn all_ready(&self) {
+    /// All programs are, and so many deployments.
+    fn all_ready(&self, deployments: usize) {
         let table = self.run(&["status"]);
-        let lines: Vec<&str> = table.lines().skip(1).collect();
-        assert_eq!(lines.len(), 8, "{table}");
-        assert!(lines.iter().all(|line| line.trim_end().ends_with(" yes")), "{table}");
+        let lines: Vec<&str> = table.lines().skip(1).map(str::trim_end).collect();
+        let ending = |end: &str| lines.iter().filter(|line| line.ends_with(end)).count();
+        assert_eq!((ending(" yes"), ending(" 1/1")), (8, deployments), "{table}");
+        assert_eq!(lines.len(), 8 + deployments, "{table}");
     }
 
     fn kill(&self, part: &str) {
@@ -73,6 +81,25 @@ impl Rig {
         let killed = Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
         assert!(killed.success(), "kill -9 of {part}, process {pid}");
     }
+}
+
+/// Clusters that a signal takes down, which ends no test the usual way.
+static NAMES: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+static TIDY: Once = Once::new();
+
+fn tidy_after_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let mut signals = signals.expect("signals can be caught");
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for name in names {
+                let _ = Rig { name }.command(&["down"]).status();
+            }
+            std::process::exit(128 + signal);
+        }
+    });
 }
 
 impl Drop for Rig {
@@ -114,11 +141,16 @@ fn status_of(access: &Access, pod: &str) -> Value {
 fn three_rounds_leave_nothing() {
     let _turn = turn();
     let rig = Rig::new("rig-rounds");
+    // The first with all that runs in pods, which has to come back after the node's own programs were killed.
     for round in 1..=3 {
         let before = Traces::of(rig.name);
         assert!(before.is_clean(), "before round {round}: {before:#?}");
-        let access = rig.up();
+        let is_mesh = round == 1;
+        let access = if is_mesh { rig.up_with(&["up"]) } else { rig.up() };
         pod(&access, "one");
+        if is_mesh {
+            a_mesh_is_mended(&rig, &access);
+        }
         let meanwhile = Traces::of(rig.name);
         assert!(meanwhile.is_rich(), "a look that sees nothing proves nothing: {meanwhile:#?}");
         rig.run(&["down"]);
@@ -127,6 +159,29 @@ fn three_rounds_leave_nothing() {
         let left = traces::processes_in(&meanwhile.networks);
         assert!(left.is_empty(), "their networks live on in {left:?}");
     }
+}
+
+fn a_mesh_is_mended(rig: &Rig, access: &Access) {
+    rig.all_ready(6);
+    let delete = ["delete", "--namespace=istio-system", "deployment", "prometheus"];
+    access.kubectl(delete).expect("deleted");
+    let scale = ["scale", "--namespace=istio-system", "--replicas=0", "deployment", "istiod"];
+    access.kubectl(scale).expect("scaled");
+    for part in ["kubelet", "containerd", "etcd"] {
+        rig.kill(part);
+    }
+    rig.run(&["up"]);
+    rig.all_ready(6);
+    let list = access.kubectl(["get", "pods", "--all-namespaces", "--output=json"]).expect("pods");
+    let list: Value = serde_json::from_str(&list).expect("JSON");
+    for pod in list["items"].as_array().expect("items") {
+        let restarts = pod.pointer("/status/containerStatuses/0/restartCount");
+        assert_eq!(restarts, Some(&json!(0)), "{}", pod["metadata"]["name"]);
+    }
+    let prometheus = Cluster::named(rig.name).and_then(|it| it.address("prometheus"));
+    let address = prometheus.expect("an address");
+    let answer = ureq::get(format!("http://{address}/-/ready")).call().expect("an answer");
+    assert_eq!(answer.status(), 200, "through the service's rules");
 }
 
 #[test]
@@ -140,7 +195,7 @@ fn what_was_killed_is_mended_by_up() {
         let others = rig.pid("kube-apiserver");
         rig.kill(part);
         rig.up();
-        rig.all_ready();
+        rig.all_ready(0);
         assert_eq!(rig.pid("kube-apiserver"), others, "it was not the one that was killed");
         pod(&access, &format!("new-{number}"));
         let old = status_of(&access, "old");
@@ -168,7 +223,7 @@ fn an_up_that_was_killed_is_taken_down_or_finished() {
         half.wait().expect("it ends");
         if finish {
             let access = rig.up();
-            rig.all_ready();
+            rig.all_ready(0);
             pod(&access, "one");
         }
         rig.run(&["down"]);
@@ -187,6 +242,6 @@ fn two_clusters_live_side_by_side() {
     assert!(on_left.kubectl(["get", "pod", "there"]).is_err());
     right.run(&["down"]);
     assert_eq!(before, Traces::of(right.name));
-    left.all_ready();
+    left.all_ready(0);
     pod(&on_left, "still-here");
 }
