@@ -55,6 +55,13 @@ impl Order {
         self
     }
 
+    /// With so many at once, at most.
+    #[must_use]
+    pub fn at_once(mut self, concurrency: u32) -> Self {
+        self.0["concurrency"] = json!(concurrency);
+        self
+    }
+
     /// With a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -11,8 +11,8 @@ use crate::{
     wasm,
 };
 
-/// Tests that run at once: the machine has few cores, and each brings pods.
-const AT_ONCE: &str = "--test-threads=3";
+/// Tests that run at once: the machine has few cores, and each brings pods. One or two of them wait to be alone.
+const AT_ONCE: &str = "--test-threads=4";
 
 /// Runs the tier.
 pub(super) fn run_cluster(args: &Args) -> Result<()> {

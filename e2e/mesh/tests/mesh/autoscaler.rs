@@ -23,7 +23,10 @@ const BOUND: Duration = Duration::from_secs(75);
 #[tokio::test(flavor = "multi_thread")]
 async fn an_autoscaler_sees_a_load_and_adds_a_pod() -> Result<()> {
     if !Mesh::connect().await?.serves("metrics.k8s.io").await? {
-        left_out("autoscaler", "the cluster does not serve metrics.k8s.io: it has no metrics-server");
+        left_out(
+            "autoscaler",
+            "the cluster does not serve metrics.k8s.io: it has no metrics-server",
+        );
         return Ok(());
     }
     in_space("autoscaler", Reliance::Kubernetes, async |space| {

@@ -30,6 +30,21 @@ const COUNT: &str = include_str!("../../queries/count.promql");
 /// Where the histogram's buckets end, in milliseconds: no more than this is known of a quantile.
 const BUCKETS: [f64; 10] = [50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4];
 
+/// Requests of each track before the load.
+const FIRST: u64 = 2;
+
+struct Track {
+    name: &'static str,
+    /// Of one request in ten, so that the track's p99 is no less.
+    delay_ms: u32,
+    fail: &'static str,
+}
+
+const TRACKS: [Track; 2] = [
+    Track { name: "primary", delay_ms: 300, fail: "0%" },
+    Track { name: "canary", delay_ms: 700, fail: "10%" },
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn flaggers_queries_agree_with_the_load() -> Result<()> {
     let Some(place) = Mesh::connect().await?.settings.prometheus else {
@@ -42,34 +57,38 @@ async fn flaggers_queries_agree_with_the_load() -> Result<()> {
         stage::shop(space).await?;
         let stage = Stage::set(space).await?;
         // One request in ten is slow, as slow as its track; of the canary's, one in ten fails.
-        order(space, "primary", r#"{"delay": "300ms", "delay_share": "10%"}"#).await?;
-        order(space, "canary", r#"{"delay": "700ms", "delay_share": "10%", "fail": "10%"}"#).await?;
+        for Track { name, delay_ms, fail } in TRACKS {
+            let faults =
+                json!({"delay": format!("{delay_ms}ms"), "delay_share": "10%", "fail": fail});
+            order(space, name, faults.to_string()).await?;
+        }
         stage.apply(&[rollout(space, "shop", 1, 50)]).await?;
-        let before = first(space, &stage, &prometheus).await?;
+        first(space, &stage, &prometheus).await?;
         let load = stage.load.run(&Order::of("http://shop/", 100, 20)).await?;
         ensure!(load.failures.app > 0 && load.answered == load.sent, "{load:#?}");
-        for version in ["primary", "canary"] {
-            let all = by(&before, version) + by(&load, version);
-            counted(space, &prometheus, version, all).await?;
-            agree(space, &prometheus, version, &load).await?;
+        for track in &TRACKS {
+            let all = FIRST + by(&load, track.name);
+            counted(space, &prometheus, track.name, all).await?;
+            agree(space, &prometheus, track, &load).await?;
         }
         Ok(())
     })
     .await
 }
 
-/// Requests that make every series, and are scraped: a series begins with a number that no rate knows of.
-async fn first(space: &Space, stage: &Stage<'_>, prometheus: &Prometheus) -> Result<Outcome> {
-    let good = Order::of("http://shop/", 30, 1);
-    let bad = Order::of("http://shop/", 30, 1).header("x-fault-status", "500");
-    let (mut first, bad) = try_join!(stage.load.run(&good), stage.load.run(&bad))?;
-    for (version, count) in bad.versions {
-        *first.versions.entry(version).or_default() += count;
+/// Two requests to each track, past the filter, that make every series, and are scraped: a rate knows nothing of the
+/// number that a series begins with.
+async fn first(space: &Space, stage: &Stage<'_>, prometheus: &Prometheus) -> Result<()> {
+    for Track { name, .. } in TRACKS {
+        let good = Order::of(&format!("http://shop-{name}/"), 1, 1);
+        let bad = good.clone().header("x-fault-status", "500");
+        let (good, bad) = try_join!(stage.load.run(&good), stage.load.run(&bad))?;
+        ensure!(by(&good, name) + by(&bad, name) == FIRST, "{good:#?} {bad:#?}");
     }
-    for version in ["primary", "canary"] {
-        counted(space, prometheus, version, by(&first, version)).await?;
+    for Track { name, .. } in TRACKS {
+        counted(space, prometheus, name, FIRST).await?;
     }
-    Ok(first)
+    Ok(())
 }
 
 /// Waits until Prometheus has counted all requests of a track, to the last.
@@ -86,9 +105,10 @@ async fn counted(space: &Space, prometheus: &Prometheus, version: &str, all: u64
 async fn agree(
     space: &Space,
     prometheus: &Prometheus,
-    version: &str,
+    track: &Track,
     load: &Outcome,
 ) -> Result<()> {
+    let version = track.name;
     let ask = async |template| prometheus.ask(&query(template, space, version)).await;
     let success = ask(SUCCESS).await?.context("no success rate")?;
     let p99 = ask(P99).await?.context("no p99")?;
@@ -101,9 +121,12 @@ async fn agree(
         "{version}: Prometheus says {success:.2} % and p99 {p99:.0} ms; \
          the load {expected:.2} % of {all} and p99 {measured:.0} ms"
     ));
-    // Rates are extrapolated for each series; counts, which are not, agreed to the last request.
-    ensure!((success - expected).abs() < 0.5, "{success} % is not {expected} %");
-    ensure!(bucket(p99) == bucket(measured), "p99 {p99} ms, but {measured} ms");
+    // Rates are extrapolated for each series, the first two requests may be among them, and on a slow machine the load is
+    // longer than the interval; counts agreed to the last request.
+    ensure!((success - expected).abs() < 1.0, "{success} % is not {expected} %");
+    // The called pod's proxy measures no less than its app took, and no more than the caller waited.
+    let bounds = bucket(track.delay_ms.into())..=bucket(measured);
+    ensure!(bounds.contains(&bucket(p99)), "p99 {p99} ms, but the load {measured} ms");
     Ok(())
 }
 
@@ -122,7 +145,7 @@ fn by(load: &Outcome, version: &str) -> u64 {
 }
 
 /// Orders faults of a track's pod.
-async fn order(space: &Space, track: &str, faults: &'static str) -> Result<()> {
+async fn order(space: &Space, track: &str, faults: String) -> Result<()> {
     let pod = space.mesh.pod(&space.name, &format!("app=shop-{track}")).await?;
     let forward = Forward::start(&space.mesh.client, &space.name, &pod, 8080).await?;
     let order = Ask::get("faulty", "/faults").method("POST").body(faults);
