@@ -5,7 +5,9 @@
 //! or carries the run's label beside the gateway. docs/existing-cluster.md says what they need and what they make.
 
 pub mod absence;
+pub mod accesslog;
 pub mod apply;
+pub mod company;
 pub mod diagnosis;
 pub mod envoy;
 pub mod forward;
@@ -43,6 +45,12 @@ pub async fn eventually<T>(
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Says that a test was left out, and why, in words that `cargo xtask test` finds.
+#[expect(clippy::print_stderr, reason = "a line of a form of its own")]
+pub fn left_out(test: &str, why: &str) {
+    eprintln!("LEFT OUT: {test}: {why}");
 }
 
 /// A line for whoever reads a test's output.

@@ -47,6 +47,21 @@ impl Order {
         }))
     }
 
+    /// So many requests at this rate, or fewer if the machine is too slow for it.
+    #[must_use]
+    pub fn requests(mut self, requests: u64) -> Self {
+        let rps = self.0["rps"].as_u64().unwrap_or(1);
+        self.0["for"] = json!(format!("{}ms", (requests * 1_000).div_ceil(rps)));
+        self
+    }
+
+    /// With so many at once, at most.
+    #[must_use]
+    pub fn at_once(mut self, concurrency: u32) -> Self {
+        self.0["concurrency"] = json!(concurrency);
+        self
+    }
+
     /// With a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

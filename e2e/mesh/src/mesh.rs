@@ -83,6 +83,12 @@ impl Mesh {
             .with_context(|| format!("no running pod in {namespace} is labelled {label}"))
     }
 
+    /// Whether the cluster has an API, by its group's name.
+    pub async fn serves(&self, group: &str) -> Result<bool> {
+        let known = self.client.list_api_groups().await?;
+        Ok(known.groups.iter().any(|it| it.name == group))
+    }
+
     async fn check(&self) -> Result<()> {
         let crds: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         let known = crds.list_metadata(&ListParams::default()).await;

@@ -2,11 +2,14 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::LazyLock,
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{
+        LazyLock, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
@@ -15,17 +18,17 @@ use kube::{
     api::{DeleteParams, DynamicObject, ListParams, PostParams},
 };
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use serin_e2e_apps::signals::Signals;
 
-use crate::{apply, diagnosis, mesh::Mesh, say};
+use crate::{apply, company::Company, diagnosis, mesh::Mesh, say};
 
 /// What everything that the tests make carries; its value is the run.
 pub const LABEL: &str = "serin.dev/e2e-run";
-/// A run that made something this long ago is dead.
-const DEAD_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// A test that made something this long ago is dead: none lasts half as long, even on a slow machine.
+const DEAD_AFTER: SignedDuration = SignedDuration::from_mins(20);
 
-/// Tests that stop a part of the mesh hold it alone.
-static COMPANY: RwLock<()> = RwLock::const_new(());
+/// A signal came: no other test begins.
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// This run's name, as a label's value.
 static RUN: LazyLock<String> = LazyLock::new(|| {
@@ -33,13 +36,13 @@ static RUN: LazyLock<String> = LazyLock::new(|| {
     format!("{:x}", now.as_millis() & 0xff_ffff_ffff)
 });
 
-/// Whether a test bears others beside it.
+/// What a test relies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Company {
-    /// It touches its own objects only.
-    Any,
-    /// It stops what others rely on.
-    None,
+pub enum Reliance {
+    /// All parts of the mesh, all the time, or until it is alone.
+    Mesh,
+    /// Kubernetes only, so it may run while a part of the mesh is away.
+    Kubernetes,
 }
 
 /// The namespaces of a test.
@@ -50,31 +53,35 @@ pub struct Space {
     pub name: String,
     /// For objects beside the gateway, unique to this test and run.
     pub token: String,
+    company: Mutex<Option<Company>>,
 }
 
 /// Runs a test in a namespace of its own.
 pub async fn in_space(
     test: &str,
-    company: Company,
+    reliance: Reliance,
     body: impl AsyncFnOnce(&Space) -> Result<()>,
 ) -> Result<()> {
-    let (_any, _alone);
-    match company {
-        Company::Any => _any = COMPANY.read().await,
-        Company::None => _alone = COMPANY.write().await,
-    }
+    let arrived = Instant::now();
+    let company = match reliance {
+        Reliance::Mesh => Some(Company::relying().await),
+        Reliance::Kubernetes => None,
+    };
+    ensure!(!IS_INTERRUPTED.load(Ordering::Relaxed), "interrupted before it began");
     let mesh = Mesh::connect().await?;
     sweep(&mesh).await.context("what dead runs left could not be removed")?;
     let token = format!("serin-e2e-{}-{test}", RUN.as_str());
-    let space = Space { mesh, name: token.clone(), token };
+    let space = Space { mesh, name: token.clone(), token, company: Mutex::new(company) };
     space.create(&space.name).await?;
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let outcome = space.attempt(body).await;
     if outcome.is_err() {
         say(&diagnosis::of(&space).await);
     }
     let removed = space.remove().await;
-    say(&format!("{test}: {:.1} s", began.elapsed().as_secs_f64()));
+    let (waited, took) = (began - arrived, began.elapsed());
+    let verdict = if outcome.is_ok() { "passed" } else { "FAILED" };
+    say(&format!("{test}: {verdict} in {took:.1?}, after a wait of {waited:.1?}"));
     outcome.and(removed)
 }
 
@@ -100,6 +107,15 @@ impl Space {
         Ok(name)
     }
 
+    /// Does something while no other test relies on the mesh: this test's last act.
+    pub async fn alone<T>(&self, act: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        drop(self.company.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let began = Instant::now();
+        let _alone = Company::alone().await;
+        say(&format!("{}: alone after {:.1?}", self.name, began.elapsed()));
+        act().await
+    }
+
     async fn create(&self, name: &str) -> Result<()> {
         let namespace: Namespace = serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {LABEL: *RUN, "istio-injection": "enabled"}},
@@ -111,11 +127,15 @@ impl Space {
 
     /// Runs the test to its end: passed, failed, panicked or interrupted.
     async fn attempt(&self, body: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
+        let mut signals = Signals::new()?;
         tokio::select! {
             outcome = AssertUnwindSafe(body(self)).catch_unwind() => {
                 outcome.unwrap_or_else(|panic| Err(anyhow!("panicked: {}", message(&*panic))))
             }
-            _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+            () = signals.next() => {
+                IS_INTERRUPTED.store(true, Ordering::Relaxed);
+                Err(anyhow!("interrupted"))
+            }
         }
     }
 

@@ -14,8 +14,8 @@ use crate::{
 /// A cluster of the tests' own: a contributor's is not touched.
 const NAME: &str = "serin-test";
 
-/// Tests that run at once: the machine has few cores, and each brings pods.
-const AT_ONCE: &str = "--test-threads=3";
+/// Tests that run at once: the machine has few cores, and each brings pods. One or two of them wait to be alone.
+const AT_ONCE: &str = "--test-threads=4";
 
 /// Runs the tier; returns what was left out of it, and why.
 pub(super) fn run_cluster(args: &Args) -> Result<Vec<String>> {

@@ -33,6 +33,8 @@ pub struct Outcome {
     pub transport: BTreeMap<String, u64>,
     /// From a request's sending to its answer's last byte; none without answers.
     pub latency_ms: Option<Latency>,
+    /// The same of each version's answers.
+    pub version_latency_ms: BTreeMap<String, Latency>,
 }
 
 /// Failures by their maker.

@@ -79,8 +79,9 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
         tally.count(done.unwrap_or(Fate::Lost("failed")));
     }
     let elapsed_s = began.elapsed().as_secs_f64();
-    let latency_ms = tally.latency();
-    let Tally { status, versions, failures, lost, answered, .. } = tally;
+    let (latency_ms, version_latency_ms) = (tally.latency(), tally.version_latencies());
+    let versions = tally.versions();
+    let Tally { status, failures, lost, answered, .. } = tally;
     Outcome {
         url: plan.options.url.clone(),
         rps: plan.options.rps,
@@ -95,6 +96,7 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
         failures,
         transport: lost,
         latency_ms,
+        version_latency_ms,
     }
 }
 

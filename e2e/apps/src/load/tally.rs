@@ -43,11 +43,11 @@ pub(super) enum Maker {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) status: BTreeMap<u16, u64>,
-    pub(super) versions: BTreeMap<String, u64>,
     pub(super) failures: Failures,
     pub(super) lost: BTreeMap<String, u64>,
     pub(super) answered: u64,
     latencies: Vec<Duration>,
+    version_latencies: BTreeMap<String, Vec<Duration>>,
 }
 
 impl Tally {
@@ -58,7 +58,7 @@ impl Tally {
                 self.answered += 1;
                 *self.status.entry(status).or_default() += 1;
                 if let Some(version) = version {
-                    add(&mut self.versions, version);
+                    entry(&mut self.version_latencies, version).push(after);
                 }
                 self.latencies.push(after);
                 if status >= 500 {
@@ -72,32 +72,49 @@ impl Tally {
             }
             Fate::Lost(reason) => {
                 self.failures.transport += 1;
-                add(&mut self.lost, reason.to_owned());
+                *entry(&mut self.lost, reason.to_owned()) += 1;
             }
         }
     }
 
+    /// Answers by version, of those that name one.
+    pub(super) fn versions(&self) -> BTreeMap<String, u64> {
+        let counts = self.version_latencies.iter();
+        counts.map(|(version, all)| (version.clone(), all.len() as u64)).collect()
+    }
+
     /// The latencies of all that were answered, if any were.
     pub(super) fn latency(&mut self) -> Option<Latency> {
-        self.latencies.sort_unstable();
-        let ms = |it: &Duration| it.as_secs_f64() * 1e3;
-        // The smallest that at least this share of all do not exceed.
-        let quantile = |percent: usize| {
-            let rank = (self.latencies.len() * percent).div_ceil(100).max(1);
-            self.latencies.get(rank - 1).map(ms)
-        };
-        Some(Latency {
-            p50: quantile(50)?,
-            p95: quantile(95)?,
-            p99: quantile(99)?,
-            max: self.latencies.last().map(ms)?,
-        })
+        latency(&mut self.latencies)
+    }
+
+    /// The latencies of each version's answers.
+    pub(super) fn version_latencies(&mut self) -> BTreeMap<String, Latency> {
+        let all = self.version_latencies.iter_mut();
+        all.filter_map(|(version, all)| Some((version.clone(), latency(all)?))).collect()
     }
 }
 
-fn add(counts: &mut BTreeMap<String, u64>, name: String) {
-    let is_full = counts.len() >= NAMES_MAX && !counts.contains_key(&name);
-    *counts.entry(if is_full { OTHERS.to_owned() } else { name }).or_default() += 1;
+fn latency(all: &mut [Duration]) -> Option<Latency> {
+    all.sort_unstable();
+    let ms = |it: &Duration| it.as_secs_f64() * 1e3;
+    // The smallest that at least this share of all do not exceed.
+    let quantile = |percent: usize| {
+        let rank = (all.len() * percent).div_ceil(100).max(1);
+        all.get(rank - 1).map(ms)
+    };
+    Some(Latency {
+        p50: quantile(50)?,
+        p95: quantile(95)?,
+        p99: quantile(99)?,
+        max: all.last().map(ms)?,
+    })
+}
+
+/// What is kept under a name, or with all those for which there is no room.
+fn entry<V: Default>(kept: &mut BTreeMap<String, V>, name: String) -> &mut V {
+    let is_full = kept.len() >= NAMES_MAX && !kept.contains_key(&name);
+    kept.entry(if is_full { OTHERS.to_owned() } else { name }).or_default()
 }
 
 #[cfg(test)]
@@ -121,7 +138,7 @@ mod tests {
         let failures = Failures { app: 1, unmarked: 1, envoy: 1, transport: 1 };
         assert_eq!((tally.failures, tally.answered), (failures, 5));
         assert_eq!(tally.status, BTreeMap::from([(200, 1), (404, 1), (500, 2), (503, 1)]));
-        assert_eq!(tally.versions, BTreeMap::from([("v1".into(), 2), ("v2".into(), 2)]));
+        assert_eq!(tally.versions(), BTreeMap::from([("v1".into(), 2), ("v2".into(), 2)]));
         assert_eq!(tally.lost, BTreeMap::from([("timeout".into(), 1)]));
     }
 
@@ -138,12 +155,25 @@ mod tests {
     }
 
     #[test]
+    fn each_version_has_its_own() {
+        let mut tally = Tally::default();
+        for ms in 1..=10 {
+            tally.count(answered(200, "v1", Maker::App, ms));
+            tally.count(answered(200, "v2", Maker::App, ms * 100));
+        }
+        let p50 = |it: Latency| it.p50;
+        let found = tally.version_latencies().into_iter().map(|(name, it)| (name, p50(it)));
+        assert_eq!(found.collect::<Vec<_>>(), [("v1".into(), 5.0), ("v2".into(), 500.0)]);
+        assert_eq!(tally.latency().map(p50), Some(10.0));
+    }
+
+    #[test]
     fn names_are_bounded() {
         let mut tally = Tally::default();
         for index in 0..1_000 {
             tally.count(answered(200, &format!("v{index}"), Maker::App, 1));
         }
-        assert_eq!(tally.versions.len(), NAMES_MAX + 1);
-        assert_eq!(tally.versions.values().sum::<u64>(), 1_000);
+        assert_eq!(tally.versions().len(), NAMES_MAX + 1);
+        assert_eq!(tally.versions().values().sum::<u64>(), 1_000);
     }
 }

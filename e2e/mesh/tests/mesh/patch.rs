@@ -7,7 +7,7 @@ use serin_e2e_mesh::{
     load::{Order, faultless},
     plugin::rollout,
     say,
-    space::{Company, in_space},
+    space::{Reliance, in_space},
     stage::{self, Stage},
 };
 
@@ -15,7 +15,7 @@ const CHANGES: u64 = 50;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_patched_table_reaches_every_thread() -> Result<()> {
-    in_space("patch", Company::Any, async |space| {
+    in_space("patch", Reliance::Mesh, async |space| {
         stage::shop(space).await?;
         let stage = Stage::set(space).await?;
         let load = stage.load.begin(Order::of("http://shop/", 50, 300));

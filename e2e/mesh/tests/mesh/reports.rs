@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serin_e2e_mesh::{
     load::Order,
     plugin::rollout,
-    space::{Company, Space, in_space},
+    space::{Reliance, Space, in_space},
     stage::{self, Stage},
 };
 use serin_route::{Assignment, Track};
@@ -12,7 +12,7 @@ use tokio::try_join;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_pass_strict_mtls_and_agree_with_the_load() -> Result<()> {
-    in_space("reports", Company::Any, async |space| {
+    in_space("reports", Reliance::Mesh, async |space| {
         space.apply(include_str!("../../manifests/strict.yaml")).await?;
         stage::shop(space).await?;
         let stage = Stage::set(space).await?;

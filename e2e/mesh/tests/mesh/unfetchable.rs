@@ -1,25 +1,22 @@
 //! A module that no Envoy can get: every request goes to primary, and none fails.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use serin_e2e_mesh::{
-    absence::without,
-    envoy, eventually,
-    load::{Load, Order, by},
+    envoy::{self, NO_MODULE},
+    eventually,
+    load::{Order, by},
     plugin::{Plugin, rollout},
     say,
-    space::{Company, Space, in_space},
+    space::{Reliance, Space, in_space},
     stage::{self, Stage},
 };
-use tokio::time::sleep;
 
 /// Nobody's digest.
 const ABSENT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_module_everything_goes_to_primary() -> Result<()> {
-    in_space("unfetchable", Company::Any, async |space| {
+    in_space("unfetchable", Reliance::Mesh, async |space| {
         stage::shop(space).await?;
         stage::receiver(space, &space.name).await?;
         let good = Plugin::of_sidecars(space).await?;
@@ -30,16 +27,13 @@ async fn without_a_module_everything_goes_to_primary() -> Result<()> {
         first.put(space, &everything).await?;
         let stage = Stage::with(space, good.clone()).await?;
         let load = stage.load.begin(Order::of("http://shop/", 100, 300));
+        let mut refused = 0;
         for (case, plugin) in &cases {
-            let before = refusals(space).await?;
+            // The first is in force already, and is not sent again.
             plugin.put(space, &everything).await?;
-            let more = eventually(&format!("the agent to fail: {case}"), async || {
-                let after = refusals(space).await?;
-                Ok((case == &cases[0].0 || after > before).then_some(after))
-            })
-            .await?;
-            say(&format!("{case}: the agent refused it {more} times in all"));
-            sleep(Duration::from_secs(2)).await;
+            refused = refusals(space, case, refused).await?;
+            let outcome = stage.load.run(&Order::of("http://shop/", 100, 1)).await?;
+            ensure!(by(&outcome, "primary")? == outcome.sent, "{case}: {outcome:#?}");
         }
         ensure!(stage.reports.received().is_empty(), "a filter runs");
         let outcome = load.stop().await?;
@@ -53,37 +47,29 @@ async fn without_a_module_everything_goes_to_primary() -> Result<()> {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_registry_filters_that_run_go_on_and_new_pods_go_to_primary() -> Result<()> {
-    in_space("registry", Company::None, async |space| {
-        let Some((namespace, name)) = &space.mesh.settings.registry_deployment else {
-            say("left out: a registry that goes down, for SERIN_REGISTRY_DEPLOYMENT is not set");
-            return Ok(());
-        };
-        stage::shop(space).await?;
-        let stage = Stage::set(space).await?;
-        stage.apply(&[rollout(space, "shop", 1, 50)]).await?;
-        let without = without(&space.mesh, namespace, name, async || {
-            // Who has the module needs the registry no more, whatever the table says.
-            stage.apply(&[rollout(space, "shop", 2, 100)]).await?;
-            let outcome = stage.load.run(&Order::of("http://shop/", 100, 2)).await?;
-            ensure!(by(&outcome, "canary")? == outcome.sent, "{outcome:#?}");
-            stage::restart(&space.mesh, &space.name, "load").await?;
-            stage::ready(&space.mesh, &space.name).await?;
-            let load = Load::of(&space.mesh, &space.name).await?;
-            let outcome = load.run(&Order::of("http://shop/", 100, 5)).await?;
-            ensure!(by(&outcome, "primary")? == outcome.sent, "{outcome:#?}");
-            Ok(load)
-        });
-        let load = without.await?;
-        // What was in the registry may have gone with it. The agent tries again with the next change.
-        space.mesh.settings.filter().await?;
-        stage.apply(&[rollout(space, "shop", 3, 100)]).await?;
-        let outcome = load.run(&Order::of("http://shop/", 100, 2)).await?;
-        ensure!(by(&outcome, "canary")? == outcome.sent, "{outcome:#?}");
-        Ok(())
+/// Waits until the agent of the caller's sidecar has failed to fetch more modules than before, and Envoy runs something
+/// else in the module's place; how many in all.
+async fn refusals(space: &Space, case: &str, before: u64) -> Result<u64> {
+    let (mesh, namespace) = (&space.mesh, &*space.name);
+    let pod = mesh.pod(namespace, "app=load").await?;
+    let metrics = async |name: &str| envoy::metrics(mesh, namespace, &pod, name).await;
+    let refused = eventually(&format!("the agent to fail: {case}"), async || {
+        let conversions = metrics("istio_agent_wasm_config_conversion_count{").await?;
+        let failed = conversions.iter().filter(|it| it.contains("result=\"fetch_failure\""));
+        let failed: u64 = failed.filter_map(|it| it.rsplit(' ').next()?.parse::<u64>().ok()).sum();
+        ensure!(failed > before, "{failed} failures, as before: {conversions:?}");
+        Ok(Some(failed))
     })
-    .await
+    .await?;
+    eventually(&format!("Envoy to be without the module: {case}"), async || {
+        let plugins = envoy::plugins(mesh, namespace, &pod).await?;
+        ensure!(plugins == [NO_MODULE], "it runs {plugins:?}");
+        Ok(Some(()))
+    })
+    .await?;
+    let why = metrics("istio_agent_wasm_remote_fetch_count{").await?;
+    say(&format!("{case}: {refused} refusals in all; the agent counts {}", why.join(", ")));
+    Ok(refused)
 }
 
 /// Every way of not getting a module.
@@ -99,15 +85,4 @@ fn broken(good: &Plugin) -> Result<Vec<(&'static str, Plugin)>> {
         ("another digest", Plugin { sha256: Some(ABSENT.to_owned()), ..good.clone() }),
         ("the registry is down", with(format!("oci://{host}:1/{path}@sha256:{ABSENT}"))),
     ])
-}
-
-/// How often the agent of the caller's sidecar could not make a filter of what istiod sent.
-async fn refusals(space: &Space) -> Result<u64> {
-    let pod = space.mesh.pod(&space.name, "app=load").await?;
-    let counts =
-        envoy::metrics(&space.mesh, &space.name, &pod, "istio_agent_wasm_config_conversion_count")
-            .await?;
-    let failed = counts.iter().filter(|line| !line.contains("result=\"success\""));
-    let numbers = failed.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-    Ok(numbers.sum())
 }
