@@ -72,7 +72,7 @@ pub struct Args {
         value_name = "ADDRESS"
     )]
     pub admin_listen: SocketAddr,
-    /// The filter, which proxies load: an OCI image by digest, oci://REGISTRY/NAME@sha256:…
+    /// The filter, which proxies load: an OCI image by digest, `oci://REGISTRY/NAME@sha256:…`
     #[arg(long, env = "SERIN_MODULE", value_name = "URL")]
     module: Module,
     /// Secret with which the filter is pulled; it must be in every namespace with a Canary, and in Istio's

@@ -85,21 +85,24 @@ pub(crate) async fn follow(secrets: Api<Secret>, known: &watch::Sender<Option<To
     let mut versions = watch_object(secrets.clone(), SECRET).default_backoff().boxed();
     while let Some(version) = versions.next().await {
         match version {
-            Ok(Some(secret)) => match Tokens::read(&secret) {
-                Some(tokens) => {
-                    known.send_replace(Some(tokens));
-                }
-                None => tracing::error!(
-                    "Secret {SECRET} has no key {CURRENT:?} of {KEY_BYTES} bytes or more: no filter is given a token; \
-                     delete it, and another is made"
-                ),
-            },
+            Ok(Some(secret)) => adopt(&secret, known),
             Ok(None) => make(&secrets, known).await,
             Err(error) => {
                 tracing::warn!(%error, "Secret {SECRET} cannot be watched: no filter is given a token");
             }
         }
     }
+}
+
+fn adopt(secret: &Secret, known: &watch::Sender<Option<Tokens>>) {
+    let Some(tokens) = Tokens::read(secret) else {
+        tracing::error!(
+            "Secret {SECRET} has no key {CURRENT:?} of {KEY_BYTES} bytes or more: no filter is given a token; \
+             delete it, and another is made"
+        );
+        return;
+    };
+    known.send_replace(Some(tokens));
 }
 
 /// Makes the Secret; what comes of it, the watch tells.

@@ -26,10 +26,11 @@ pub(super) struct Watched {
 /// Begins to watch; what is watched is kept up to date by whoever drains the stream of changes.
 pub(super) fn begin(client: &Client) -> (Watched, impl Stream<Item = ()> + Send + use<>) {
     let ours = format!("{}={}", keys::MANAGED_BY, keys::FIELD_MANAGER);
-    let plugins = watch(client, Kind::WasmPlugin.resource(), Config::default().labels(&ours), trim);
-    let gateways = watch(client, GATEWAY.resource(), Config::default(), trim);
-    let routes =
-        watch(client, Kind::VirtualService.resource(), Config::default(), trim_to_delegation);
+    let [plugin, gateway, route] =
+        [Kind::WasmPlugin.resource(), GATEWAY.resource(), Kind::VirtualService.resource()];
+    let plugins = watch(client, &plugin, Config::default().labels(&ours), trim);
+    let gateways = watch(client, &gateway, Config::default(), trim);
+    let routes = watch(client, &route, Config::default(), trim_to_delegation);
     let changes = stream::select_all([plugins.1, gateways.1, routes.1]);
     (Watched { plugins: plugins.0, gateways: gateways.0, routes: routes.0 }, changes)
 }
@@ -73,13 +74,13 @@ impl Watched {
 
 fn watch(
     client: &Client,
-    resource: ApiResource,
+    resource: &ApiResource,
     config: Config,
     trim: fn(&mut DynamicObject),
 ) -> (Store<DynamicObject>, BoxStream<'static, ()>) {
     let writer = Writer::new(resource.clone());
     let (store, kind) = (writer.as_reader(), resource.kind.clone());
-    let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let all: Api<DynamicObject> = Api::all_with(client.clone(), resource);
     let events = watcher(all, config).default_backoff().modify(trim).reflect(writer);
     let changes = events.filter_map(move |event| {
         let changed = match event {
@@ -110,9 +111,10 @@ fn trim_to_delegation(object: &mut DynamicObject) {
         .filter(|route| !route["delegate"].is_null())
         .map(|route| json!({ "delegate": route["delegate"] }))
         .collect();
-    object.data = match delegates.is_empty() {
-        true => Value::Null,
-        false => json!({ "spec": { "gateways": spec["gateways"], "http": delegates } }),
+    object.data = if delegates.is_empty() {
+        Value::Null
+    } else {
+        json!({ "spec": { "gateways": spec["gateways"], "http": delegates } })
     };
 }
 
