@@ -113,11 +113,11 @@ async fn at_both(stage: &Stage<'_>, gateway: SocketAddr) -> Result<[(&'static st
 }
 
 /// Sends until it is enough. An error if any request was not answered with success.
-async fn enough(order: Order, send: impl AsyncFn(Order) -> Result<Outcome>) -> Result<Sent> {
+async fn enough(order: Order, run: impl AsyncFn(Order) -> Result<Outcome>) -> Result<Sent> {
     let mut sent = Sent::default();
     while sent.all() < REQUESTS {
         let piece = PIECE.min(REQUESTS - sent.all());
-        let outcome = send(order.clone().requests(piece)).await?;
+        let outcome = run(order.clone().requests(piece)).await?;
         let before = sent.all();
         sent.primary += by(&outcome, "primary")?;
         sent.canary += by(&outcome, "canary")?;
