@@ -182,6 +182,7 @@ fn plan() -> serin_rollout::Plan {
     serin_rollout::Plan {
         canary: "release".to_owned(),
         name: "store".to_owned(),
+        target: "store".to_owned(),
         namespace: "prod".to_owned(),
         schedule: serin_rollout::Schedule::Ab { iterations: 1 },
         interval: Duration::from_secs(10),

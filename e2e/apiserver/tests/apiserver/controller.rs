@@ -10,6 +10,7 @@ use serin_api::Group;
 use serin_cluster::apiserver::ApiServer;
 use serin_controller::logs;
 use serin_controller::run::{Options, run};
+use serin_controller::scope::{Installation, Reach, Receiver};
 use serin_e2e_apiserver::{eventually, namespace, path, with_istio};
 use tokio::{runtime::Runtime, sync::oneshot};
 
@@ -51,16 +52,34 @@ impl Controller {
             let options = KubeConfigOptions::default();
             let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
             let client = Client::try_from(config.expect("a configuration")).expect("a client");
-            let options = Options {
-                groups: [Group::Serin].into(),
-                root_namespace: "istio-system".to_owned(),
-                event_webhook,
-            };
+            let options = Options { event_webhook, ..options() };
             let stopped = async move { drop(stopped.await) };
             run(client, options, stopped).await.expect("it serves");
         });
         Self { runtime: Some(runtime), stop: Some(stop) }
     }
+}
+
+/// As an installer decides, but for the filter: there is no proxy here to load one.
+pub(crate) fn options() -> Options {
+    let digest = "0".repeat(64);
+    let module = format!("oci://registry.example/serin@sha256:{digest}");
+    let receiver = Receiver {
+        service: "serin-telemetry".to_owned(),
+        namespace: "default".to_owned(),
+        port: 8080,
+        domain: "cluster.local".to_owned(),
+        path: "/v1/reports".to_owned(),
+        period_ms: 1000,
+    };
+    let installation = Installation {
+        root_namespace: "istio-system".to_owned(),
+        module: module.parse().expect("it is pinned"),
+        pull_secret: None,
+        receiver,
+    };
+    let groups = [Group::Serin].into();
+    Options { groups, installation, reach: Reach::Scoped, event_webhook: None }
 }
 
 impl Drop for Controller {

@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serin_e2e_apiserver::eventually;
 use ureq::{Agent, http::Request};
 
+use crate::controller::options;
+
 /// Longer than it may take to end, which it says of itself.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -30,7 +32,9 @@ impl Program {
         command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
         command.env("POD_NAMESPACE", namespace).env("POD_NAME", pod);
         command.args(["--log", "info,serin_controller=debug"]).args(args);
-        command.args(["--admin-listen", "127.0.0.1:0"]);
+        command.args(["--admin-listen", "127.0.0.1:0", "--reports-listen", "127.0.0.1:0"]);
+        let module = options().installation.module;
+        command.args(["--module", module.url()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the controller starts");
         let lines = Arc::default();

@@ -11,12 +11,12 @@ use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
-use serin_api::Group;
 use serin_cluster::apiserver::ApiServer;
-use serin_controller::run::{Options, run};
+use serin_controller::run::run;
 use serin_e2e_apiserver::{namespace, path};
 use tokio::runtime::Runtime;
 
+use crate::controller::options;
 use crate::faults::{Faults, Process};
 use crate::scripted::BAD;
 
@@ -212,11 +212,7 @@ impl Drop for Running {
 pub(crate) fn serve(runtime: &Runtime, kubeconfig: &Path, process: &Arc<Process>) -> Running {
     let (kubeconfig, process) = (kubeconfig.to_owned(), Arc::clone(process));
     let task = runtime.spawn(async move {
-        let options = Options {
-            groups: [Group::Serin].into(),
-            root_namespace: "istio-system".to_owned(),
-            event_webhook: None,
-        };
+        let options = options();
         let client = client(&kubeconfig, &process).await;
         loop {
             tokio::select! {
