@@ -52,7 +52,7 @@ impl Controller {
             let options = KubeConfigOptions::default();
             let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
             let client = Client::try_from(config.expect("a configuration")).expect("a client");
-            let options = Options { event_webhook, ..options() };
+            let options = Options { event_webhook, ..self::options() };
             let stopped = async move { drop(stopped.await) };
             run(client, options, stopped).await.expect("it serves");
         });
