@@ -1,7 +1,6 @@
-//! The controller on a real API server: what it makes, restores, refuses and leaves alone. Of the filter there is
-//! nothing here, so no release gets any weight.
+//! The controller on a real API server: what it makes, restores, refuses and leaves alone.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, thread, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, thread, time::Duration};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -9,12 +8,14 @@ use serde_json::{Value, json};
 use serin_api::Group;
 use serin_cluster::apiserver::ApiServer;
 use serin_controller::logs;
-use serin_controller::run::{Options, run};
+use serin_controller::run::{Options, Shared, run_alone};
 use serin_controller::scope::{Installation, Reach, Receiver};
 use serin_e2e_apiserver::{eventually, namespace, path, with_istio};
-use tokio::{runtime::Runtime, sync::oneshot};
+use serin_receiver::Peers;
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 
 use crate::pods::Pods;
+use crate::proxies::Proxies;
 
 pub(crate) const NAMESPACE: &str = "prod";
 /// Everything that is made for a Canary of Deployment `shop`, whose service is `store` and who reads `settings`.
@@ -34,6 +35,7 @@ pub(crate) const QUIET: Duration = Duration::from_secs(2);
 /// A running controller; dropped, it has stopped.
 pub(crate) struct Controller {
     runtime: Option<Runtime>,
+    reports: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -48,15 +50,24 @@ impl Controller {
         let runtime = Runtime::new().expect("a runtime");
         let (stop, stopped) = oneshot::channel();
         let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let reports = listener.local_addr().expect("its address");
         runtime.spawn(async move {
             let options = KubeConfigOptions::default();
             let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
             let client = Client::try_from(config.expect("a configuration")).expect("a client");
             let options = Options { event_webhook, ..self::options() };
             let stopped = async move { drop(stopped.await) };
-            run(client, options, stopped).await.expect("it serves");
+            let shared = Shared::default();
+            let _server = shared.receive(listener, Peers::Unknown).expect("it receives");
+            run_alone(client, options, &shared, stopped).await.expect("it serves");
         });
-        Self { runtime: Some(runtime), stop: Some(stop) }
+        Self { runtime: Some(runtime), reports, stop: Some(stop) }
+    }
+
+    /// Where it takes reports.
+    pub(crate) fn reports(&self) -> SocketAddr {
+        self.reports
     }
 }
 
@@ -282,7 +293,7 @@ fn wounds() -> Vec<(String, Value)> {
 fn a_new_revision_is_noticed_and_waits_and_one_that_is_taken_back_goes() {
     let server = world();
     let _pods = Pods::ready_in(&server, NAMESPACE);
-    let _controller = Controller::start(server.kubeconfig());
+    let controller = Controller::start(server.kubeconfig());
     until_phase(&server, "Initialized");
     let target = at("apps/v1", "Deployment", "shop");
     let primary = at("apps/v1", "Deployment", "shop-primary");
@@ -293,7 +304,6 @@ fn a_new_revision_is_noticed_and_waits_and_one_that_is_taken_back_goes() {
     };
     make_image(&server, "registry.example/shop:2");
     until_phase(&server, "Progressing");
-    until_told(&server, "does not write the filters' tables");
     eventually("the canary's pods", || replicas(&server, "shop") == 2).expect("scaled");
     // Primary is restored from the target's history while the target is ahead.
     server.delete(&primary).expect("deleted");
@@ -304,6 +314,7 @@ fn a_new_revision_is_noticed_and_waits_and_one_that_is_taken_back_goes() {
     assert_eq!(canary["status"]["canaryWeight"], 0);
     assert_eq!(image(&target), "registry.example/shop:2");
 
+    let _proxies = Proxies::in_namespace(&server, NAMESPACE, controller.reports());
     make_image(&server, "registry.example/shop:1");
     until_phase(&server, "Failed");
     eventually("the target to have no pods", || replicas(&server, "shop") == 0).expect("scaled");

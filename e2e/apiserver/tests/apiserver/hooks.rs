@@ -97,8 +97,8 @@ fn listened(tester: &LoadTester) {
         "Initialization done! release.prod",
         "Halt release.prod advancement waiting for approval ask a person",
         "Confirm-rollout check ask a person passed",
-        "New revision detected! Scaling up release.prod",
-        "Starting canary analysis for release.prod",
+        "New revision detected! Scaling up shop.prod",
+        "Starting canary analysis for shop.prod",
         "Pre-rollout check acceptance passed",
     ];
     assert_eq!(said, expected);

@@ -15,6 +15,8 @@ mod many;
 mod pods;
 mod program;
 mod projection;
+mod proxies;
+mod reports;
 mod rights;
 mod scenario;
 mod scripted;

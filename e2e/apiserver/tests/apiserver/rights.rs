@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::controller::{Controller, make_image, replicas, until_phase, until_told, world};
 use crate::pods::Pods;
+use crate::proxies::Proxies;
 
 const NAMESPACE: &str = "serin-system";
 const ACCOUNT: &str = "system:serviceaccount:serin-system:serin-controller";
@@ -69,7 +70,8 @@ fn nothing_that_the_controller_asks_is_refused() {
     let kubeconfig = as_the_controller(&server);
     let before = refusals(&server);
     let _pods = Pods::ready_in(&server, "prod");
-    let _controller = Controller::start(kubeconfig.path());
+    let controller = Controller::start(kubeconfig.path());
+    let _proxies = Proxies::in_namespace(&server, "prod", controller.reports());
     until_phase(&server, "Initialized");
     until_told(&server, "Initialization done!");
     eventually("the target to have no pods", || replicas(&server, "shop") == 0).expect("scaled");

@@ -17,6 +17,7 @@ use crate::controller::{
     Controller, canary, make, make_image, replicas, the_canary, until_phase, until_told, world,
 };
 use crate::pods::Pods;
+use crate::proxies::Proxies;
 
 /// Built first: tests of another package do not get its programs.
 fn program() -> &'static PathBuf {
@@ -76,7 +77,7 @@ fn intent(server: &ApiServer) -> Value {
 fn a_release_is_steered_and_followed_by_verbs() {
     let server = world();
     let _pods = Pods::ready_in(&server, "prod");
-    let _controller = Controller::start(server.kubeconfig());
+    let controller = Controller::start(server.kubeconfig());
     until_phase(&server, "Initialized");
     eventually("the target to have no pods", || replicas(&server, "shop") == 0).expect("scaled");
 
@@ -98,7 +99,7 @@ fn a_release_is_steered_and_followed_by_verbs() {
     make_image(&server, "registry.example/shop:2");
     until_phase(&server, "Progressing");
     until_told(&server, "New revision detected!");
-    says(&server, "describe release -n prod", "New revision detected! Scaling up release.prod");
+    says(&server, "describe release -n prod", "New revision detected! Scaling up shop.prod");
     says(
         &server,
         "describe release -n prod",
@@ -112,6 +113,7 @@ fn a_release_is_steered_and_followed_by_verbs() {
     let pid = interrupted.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
     assert_eq!(ended(interrupted).0, 130);
+    let _proxies = Proxies::in_namespace(&server, "prod", controller.reports());
     says(&server, "abort release -n prod", "all traffic goes to primary");
     let (code, out, error) = ended(watching);
     assert_eq!(code, 1, "{out}{error}");
