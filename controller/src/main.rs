@@ -25,7 +25,8 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match serve(args, level).await {
+    // Its state is large, and lives as long as the program.
+    match Box::pin(serve(args, level)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the controller ends");
