@@ -92,10 +92,10 @@ async fn a_report_is_taken_once_and_everything_else_is_refused_with_its_reason()
     for alter in [
         |it: &mut Request<_>| drop(it.headers_mut().remove(AUTHORIZATION)),
         |it: &mut Request<_>| {
-            drop(it.headers_mut().insert(AUTHORIZATION, "Bearer x".parse().unwrap()))
+            drop(it.headers_mut().insert(AUTHORIZATION, "Bearer x".parse().unwrap()));
         },
         |it: &mut Request<_>| {
-            drop(it.headers_mut().insert(AUTHORIZATION, "secret".parse().unwrap()))
+            drop(it.headers_mut().insert(AUTHORIZATION, "secret".parse().unwrap()));
         },
         |it: &mut Request<_>| *it.uri_mut() = "/".parse().unwrap(),
         |it: &mut Request<_>| *it.method_mut() = Method::PUT,
