@@ -1,8 +1,9 @@
-//! What the filters report, of every rollout that is in a table: a [`Book`] for each, and since when each scope has been
-//! told what.
+//! What the filters report, of every rollout that is in a table: a [`Book`] for each, and since when each scope has
+//! been told what.
 //!
-//! The scopes' reconciler says which rollouts there are, and what it has written. Whoever decides asks what was heard.
-//! All of it begins anew with a term of leading: evidence that is lost is gathered again, and never invented.
+//! The scopes' reconciler says which rollouts there are, and what it has written. Whoever decides asks what was
+//! heard. All of it begins anew with a term of leading: evidence that is lost is gathered again, and never
+//! invented.
 
 mod desk;
 
@@ -252,8 +253,8 @@ impl Hints {
     fn silence(&self, scope: &str) -> String {
         let Self { module, service, .. } = self;
         format!(
-            "No proxy of scope {scope} has reported since it was told of the rollout: a Sidecar or a NetworkPolicy hides \
-             Service {service} from it, or {module} could not be fetched (see the proxy's log), or no pod there has a \
+            "No proxy of scope {scope} has reported since it was told of the rollout: a Sidecar or a NetworkPolicy \
+             hides Service {service} from it, or {module} could not be fetched (see the proxy's log), or no pod there has a \
              proxy; what it does not know stays on primary"
         )
     }
