@@ -254,8 +254,8 @@ impl Hints {
         let Self { module, service, .. } = self;
         format!(
             "No proxy of scope {scope} has reported since it was told of the rollout: a Sidecar or a NetworkPolicy \
-             hides Service {service} from it, or {module} could not be fetched (see the proxy's log), or no pod there has a \
-             proxy; what it does not know stays on primary"
+             hides Service {service} from it, or {module} could not be fetched (see the proxy's log), or no pod \
+             there has a proxy; what it does not know stays on primary"
         )
     }
 }
