@@ -164,5 +164,6 @@ fn apiserver() -> Result<()> {
         "tier apiserver: etcd, an API server and a controller-manager, in loopback, several at once",
     );
     run(&mut cargo(["test", "-p", "serin-cluster", "--test", "apiserver"]))?;
-    run(&mut cargo(["test", "-p", "serin-e2e-apiserver"]))
+    // They wait for most of their time, each with an API server of its own.
+    run(&mut cargo(["test", "-p", "serin-e2e-apiserver", "--", "--test-threads=6"]))
 }
