@@ -165,5 +165,5 @@ fn apiserver() -> Result<()> {
     );
     run(&mut cargo(["test", "-p", "serin-cluster", "--test", "apiserver"]))?;
     // They wait for most of their time, each with an API server of its own.
-    run(&mut cargo(["test", "-p", "serin-e2e-apiserver", "--", "--test-threads=6"]))
+    run(&mut cargo(["test", "-p", "serin-e2e-apiserver", "--", "--test-threads=4"]))
 }
