@@ -41,6 +41,12 @@ impl Process {
         self.send(Signal::HUP);
     }
 
+    /// For people: its name and its id.
+    pub(crate) fn called(self) -> String {
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        format!("{}, process {}", name.trim(), self.pid)
+    }
+
     fn send(self, signal: Signal) {
         if let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.lives()) {
             let _ = kill_process(pid, signal);

@@ -5,20 +5,21 @@
 //! safe; the databases are copied.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    collections::BTreeSet,
+    fs::{self, File},
+    path::{Component, Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::{
     cache, command, http,
     images::Image,
-    node::{containerd_config, search_path},
-    place::Place,
+    node::{self, containerd_config, search_path},
+    place::{Place, TOOL_MARK},
     process,
     programs::Node,
     say,
@@ -26,16 +27,16 @@ use crate::{
 
 /// The archives that were imported into a root directory, whose names change with what is in them.
 const LIST: &str = "serin-archives";
+/// What containerd looks for in an archive: OCI's own, and Docker's.
+const INDICES: [&str; 2] = ["index.json", "manifest.json"];
 
-/// The root directory of that cluster's containerd: there already, or a copy of the kept one.
-pub(crate) fn prepare(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
-    let root = root(place)?;
+/// Makes the root directory of that cluster's containerd unless it is there: a copy of the kept one.
+pub(crate) fn prepare(programs: &Node, place: &Place, root: &Path, images: &[Image]) -> Result<()> {
     if root.exists() {
-        return Ok(root);
+        return Ok(());
     }
-    let kept = kept(programs, images)?;
-    say::part("copying containerd's images", || copy(&kept, &root))?;
-    Ok(root)
+    let kept = kept(programs, place, images)?;
+    say::part("copying containerd's images", || copy(&kept, root))
 }
 
 /// Imports what a containerd that was started earlier does not have yet.
@@ -67,6 +68,32 @@ pub(crate) fn root(place: &Place) -> Result<PathBuf> {
     Ok(cache::dir()?.join("containerd").join(place.name()))
 }
 
+/// Whether a path has the form of such a directory; whatever else a record names is not ours to use or remove.
+pub(crate) fn is_form(place: &Place, path: &Path) -> bool {
+    let plain = |it: Component<'_>| matches!(it, Component::RootDir | Component::Normal(_));
+    path.is_absolute()
+        && path.components().all(plain)
+        && path.ends_with(Path::new("containerd").join(place.name()))
+}
+
+/// Every root directory that a cluster of that name has left: `remembered`, the one that its containerd was told, and
+/// the one of this command's cache.
+pub(crate) fn left(place: &Place, remembered: Option<PathBuf>) -> BTreeSet<PathBuf> {
+    let told = node::configured_root(place);
+    let elsewhere = remembered.into_iter().chain(told);
+    let elsewhere = elsewhere.filter(|it| is_form(place, it) && holds_only_plugins(it));
+    elsewhere.chain(root(place)).collect()
+}
+
+/// As containerd leaves it, also when half of it has been removed.
+fn holds_only_plugins(directory: &Path) -> bool {
+    let known = |name: &str| {
+        name.starts_with("io.containerd.") || name.starts_with(LIST) || name == "tmpmounts"
+    };
+    let mut entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.all(|entry| entry.file_name().to_str().is_some_and(known))
+}
+
 /// Imports an archive into the containerd behind that socket.
 pub(crate) fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<()> {
     let mut command = Command::new(ctr);
@@ -76,21 +103,40 @@ pub(crate) fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<()> {
         .with_context(|| format!("{} is not imported", archive.display()))
 }
 
-fn kept(programs: &Node, images: &[Image]) -> Result<PathBuf> {
+/// An error that says what is wanted, for a file that no image can be imported of.
+pub(crate) fn expect_archive(path: &Path) -> Result<()> {
+    let shown = path.display();
+    let file = File::open(path).with_context(|| format!("{shown} cannot be read"))?;
+    let mut archive = tar::Archive::new(file);
+    let is_index = |entry: std::io::Result<tar::Entry<'_, File>>| {
+        let entry = entry.ok()?;
+        let path = entry.path().ok()?;
+        Some(INDICES.iter().any(|name| path == Path::new(name)))
+    };
+    let found = archive.entries_with_seek()?.map_while(is_index).any(|it| it);
+    ensure!(
+        found,
+        "{shown} is no archive of an image: a tar with an index.json (OCI) or a manifest.json (docker save) is wanted"
+    );
+    Ok(())
+}
+
+fn kept(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
     let archives: Vec<String> =
         images.iter().map(|image| image.archive.display().to_string()).collect();
     // The list's name stands for what else is in the directory.
     let inputs: Vec<&str> = [LIST].into_iter().chain(archives.iter().map(String::as_str)).collect();
     cache::entry("containerd-images", &inputs, |root| {
         let title = format!("importing {} archives of images", images.len());
-        say::part(&title, || import_all(programs, root, images))
+        say::part(&title, || import_all(programs, place, root, images))
     })
 }
 
 /// A containerd for the time of the import, which nobody else talks to.
-fn import_all(programs: &Node, root: &Path, images: &[Image]) -> Result<()> {
-    let directory = tempfile::Builder::new().prefix("serin-containerd-").tempdir()?;
-    let containerd = Importer::start(programs, root, directory.path())?;
+fn import_all(programs: &Node, place: &Place, root: &Path, images: &[Image]) -> Result<()> {
+    // Below the cluster's own, where `down` finds it if this is killed.
+    let directory = tempfile::Builder::new().prefix("import-").tempdir_in(place.run())?;
+    let containerd = Importer::start(programs, place, root, directory.path())?;
     let one = |image: &Image| import(&programs.ctr, &containerd.socket, &image.archive);
     let imported: Vec<Result<()>> = thread::scope(|scope| {
         let all: Vec<_> = images.iter().map(|image| scope.spawn(move || one(image))).collect();
@@ -115,7 +161,7 @@ struct Importer {
 }
 
 impl Importer {
-    fn start(programs: &Node, root: &Path, directory: &Path) -> Result<Self> {
+    fn start(programs: &Node, place: &Place, root: &Path, directory: &Path) -> Result<Self> {
         let config = directory.join("config.toml");
         let text = containerd_config(root, directory).replace(
             "disabled_plugins = [",
@@ -124,6 +170,7 @@ impl Importer {
         fs::write(&config, text)?;
         let log = directory.join("log");
         let mut child = Command::new("setpriv")
+            .env(TOOL_MARK, place.name())
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&programs.containerd)
             .arg("--config")
@@ -131,7 +178,7 @@ impl Importer {
             .env("PATH", search_path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(&log)?)
+            .stderr(File::create(&log)?)
             .spawn()
             .context("containerd could not be started")?;
         let socket = directory.join("containerd.sock");
@@ -187,4 +234,51 @@ fn unlink_databases(root: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_directory_of_the_expected_form_is_taken_for_ours() {
+        let place = Place::new("one").expect("a name");
+        assert!(is_form(&place, Path::new("/var/cache/containerd/one")));
+        for bad in ["/", "/etc", "containerd/one", "/x/containerd/two", "/x/../containerd/one"] {
+            assert!(!is_form(&place, Path::new(bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_directory_with_anything_else_in_it_is_not_ours() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in ["io.containerd.metadata.v1.bolt", "tmpmounts", LIST] {
+            fs::create_dir(directory.path().join(name)).expect("made");
+        }
+        assert!(holds_only_plugins(directory.path()));
+        fs::write(directory.path().join("letters"), "").expect("written");
+        assert!(!holds_only_plugins(directory.path()));
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused_with_a_word_of_what_is_wanted() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("image.tar");
+        fs::write(&file, "no tar at all".repeat(100)).expect("written");
+        let error = expect_archive(&file).expect_err("junk").to_string();
+        assert!(error.contains("image.tar is no archive of an image"), "{error}");
+        assert!(expect_archive(directory.path()).is_err(), "a directory");
+        let mut tar = tar::Builder::new(File::create(&file).expect("made"));
+        let mut append = |name: &str| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(2);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, &b"{}"[..]).expect("appended");
+        };
+        append("blobs/sha256/0");
+        append("index.json");
+        tar.finish().expect("finished");
+        drop(tar);
+        expect_archive(&file).expect("an archive");
+    }
 }
