@@ -108,10 +108,17 @@ impl Cluster {
     /// Gives an image to the node: an OCI archive, as a file.
     pub fn load(&self, archive: &std::path::Path) -> Result<()> {
         require_root()?;
-        let ctr = self.state()?.ctr;
-        store::expect_archive(archive)?;
-        say::part(&format!("loading {}", archive.display()), || {
+        let (ctr, shown) = (self.state()?.ctr, archive.display());
+        ensure!(archive.exists(), "there is no file {shown}");
+        let loaded = say::part(&format!("loading {shown}"), || {
             store::import(&ctr, &self.place.socket(), archive)
+        });
+        let wanted = "a tar with an index.json (OCI) or a manifest.json (docker save)";
+        loaded.map_err(|error| {
+            if store::is_archive(archive) {
+                return error;
+            }
+            error.context(format!("{shown} seems to be no archive of an image: {wanted}"))
         })
     }
 

@@ -160,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_run_for_a_cluster_says_so_in_its_environment() {
+        mark(&Place::new("marked").expect("a name"));
+        let said = output(Command::new("sh").args(["-c", &format!("echo ${TOOL_MARK}")]));
+        assert_eq!(said.expect("it runs"), "marked");
+    }
+
+    #[test]
     fn what_it_is_fed_it_reads_to_its_end() {
         let long = "a line\n".repeat(100_000);
         let said = fed(Command::new("wc").arg("-c"), &long).expect("it runs");

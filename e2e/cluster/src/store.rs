@@ -4,26 +4,18 @@
 //! Unpacked files are only ever the lower layers of containers and blobs are never written again, so sharing them is
 //! safe; the databases are copied.
 
+mod importer;
+
 use std::{
     collections::BTreeSet,
     fs::{self, File},
     path::{Component, Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
+    process::Command,
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result};
 
-use crate::{
-    cache, command, http,
-    images::Image,
-    node::{self, containerd_config, search_path},
-    place::{Place, TOOL_MARK},
-    process,
-    programs::Node,
-    say,
-};
+use crate::{cache, command, images::Image, node, place::Place, programs::Node, say};
 
 /// The archives that were imported into a root directory, whose names change with what is in them.
 const LIST: &str = "serin-archives";
@@ -103,22 +95,17 @@ pub(crate) fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<()> {
         .with_context(|| format!("{} is not imported", archive.display()))
 }
 
-/// An error that says what is wanted, for a file that no image can be imported of.
-pub(crate) fn expect_archive(path: &Path) -> Result<()> {
-    let shown = path.display();
-    let file = File::open(path).with_context(|| format!("{shown} cannot be read"))?;
-    let mut archive = tar::Archive::new(file);
+/// Whether it looks like what can be imported: a tar with an index. One that is compressed does not, and may be.
+pub(crate) fn is_archive(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
     let is_index = |entry: std::io::Result<tar::Entry<'_, File>>| {
         let entry = entry.ok()?;
         let path = entry.path().ok()?;
+        let path = path.strip_prefix(".").unwrap_or(&path);
         Some(INDICES.iter().any(|name| path == Path::new(name)))
     };
-    let found = archive.entries_with_seek()?.map_while(is_index).any(|it| it);
-    ensure!(
-        found,
-        "{shown} is no archive of an image: a tar with an index.json (OCI) or a manifest.json (docker save) is wanted"
-    );
-    Ok(())
+    let mut archive = tar::Archive::new(file);
+    archive.entries_with_seek().is_ok_and(|all| all.map_while(is_index).any(|it| it))
 }
 
 fn kept(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
@@ -128,85 +115,15 @@ fn kept(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
     let inputs: Vec<&str> = [LIST].into_iter().chain(archives.iter().map(String::as_str)).collect();
     cache::entry("containerd-images", &inputs, |root| {
         let title = format!("importing {} archives of images", images.len());
-        say::part(&title, || import_all(programs, place, root, images))
+        say::part(&title, || importer::import_all(programs, place, root, images))?;
+        Ok(fs::write(root.join(LIST), lines(images))?)
     })
-}
-
-/// A containerd for the time of the import, which nobody else talks to.
-fn import_all(programs: &Node, place: &Place, root: &Path, images: &[Image]) -> Result<()> {
-    // Below the cluster's own, where `down` finds it if this is killed.
-    let directory = tempfile::Builder::new().prefix("import-").tempdir_in(place.run())?;
-    let containerd = Importer::start(programs, place, root, directory.path())?;
-    let one = |image: &Image| import(&programs.ctr, &containerd.socket, &image.archive);
-    let imported: Vec<Result<()>> = thread::scope(|scope| {
-        let all: Vec<_> = images.iter().map(|image| scope.spawn(move || one(image))).collect();
-        all.into_iter()
-            .map(|it| it.join().unwrap_or_else(|_| Err(anyhow!("an import panicked"))))
-            .collect()
-    });
-    imported.into_iter().collect::<Result<()>>()?;
-    fs::write(root.join(LIST), lines(images))?;
-    Ok(())
 }
 
 fn lines(images: &[Image]) -> String {
     let paths: Vec<String> =
         images.iter().map(|image| image.archive.display().to_string()).collect();
     paths.join("\n")
-}
-
-struct Importer {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl Importer {
-    fn start(programs: &Node, place: &Place, root: &Path, directory: &Path) -> Result<Self> {
-        let config = directory.join("config.toml");
-        let text = containerd_config(root, directory).replace(
-            "disabled_plugins = [",
-            "disabled_plugins = [\n  \"io.containerd.grpc.v1.cri\",",
-        );
-        fs::write(&config, text)?;
-        let log = directory.join("log");
-        let mut child = Command::new("setpriv")
-            .env(TOOL_MARK, place.name())
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(&programs.containerd)
-            .arg("--config")
-            .arg(config)
-            .env("PATH", search_path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()
-            .context("containerd could not be started")?;
-        let socket = directory.join("containerd.sock");
-        let answers = || {
-            let mut ctr = Command::new(&programs.ctr);
-            ctr.arg("--address").arg(&socket).args(["--timeout", "2s", "version"]);
-            ctr.stdout(Stdio::null()).stderr(Stdio::null());
-            socket.exists() && ctr.status().is_ok_and(|status| status.success())
-        };
-        http::eventually("containerd to answer", Duration::from_secs(30), answers, || match child
-            .try_wait()?
-        {
-            Some(status) => bail!("containerd ended with {status}; {}", process::tail(&log)),
-            None => Ok(()),
-        })?;
-        Ok(Self { child, socket })
-    }
-}
-
-impl Drop for Importer {
-    /// The databases are to be closed before anybody copies them, so it is asked to end.
-    fn drop(&mut self) {
-        use rustix::process::{Pid, Signal, kill_process};
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let _ = self.child.wait();
-    }
 }
 
 fn copy(kept: &Path, root: &Path) -> Result<()> {
@@ -261,24 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_is_refused_with_a_word_of_what_is_wanted() {
+    fn an_archive_has_an_index() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("image.tar");
         fs::write(&file, "no tar at all".repeat(100)).expect("written");
-        let error = expect_archive(&file).expect_err("junk").to_string();
-        assert!(error.contains("image.tar is no archive of an image"), "{error}");
-        assert!(expect_archive(directory.path()).is_err(), "a directory");
-        let mut tar = tar::Builder::new(File::create(&file).expect("made"));
-        let mut append = |name: &str| {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(2);
-            header.set_mode(0o644);
-            tar.append_data(&mut header, name, &b"{}"[..]).expect("appended");
-        };
-        append("blobs/sha256/0");
-        append("index.json");
-        tar.finish().expect("finished");
-        drop(tar);
-        expect_archive(&file).expect("an archive");
+        assert!(!is_archive(&file));
+        assert!(!is_archive(directory.path()), "a directory");
+        for (index, is) in [("index.json", true), ("./manifest.json", true), ("data.json", false)] {
+            let mut tar = tar::Builder::new(File::create(&file).expect("made"));
+            for name in ["blobs/sha256/0", index] {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(2);
+                tar.append_data(&mut header, name, &b"{}"[..]).expect("appended");
+            }
+            tar.finish().expect("finished");
+            drop(tar);
+            assert_eq!(is_archive(&file), is, "{index}");
+        }
     }
 }
