@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -59,14 +60,29 @@ pub(crate) fn put_back() {
     put_back_in(Path::new(SYSTEM), &path());
 }
 
-/// The same when a cluster goes; with the last one goes the record.
+/// The same when a cluster goes; with the last one goes what all have in common.
 pub(crate) fn leave(place: &Place) -> Result<()> {
     let _lock = lock()?;
     put_back();
-    if place::names().iter().all(|name| name == place.name()) && path().exists() {
+    if place::names().iter().any(|name| name != place.name()) {
+        return Ok(());
+    }
+    remove_device_plugins();
+    if path().exists() {
         fs::remove_file(path()).with_context(|| format!("{} stays", path().display()))?;
     }
     Ok(())
+}
+
+/// Every kubelet of the machine makes its socket there, whatever it is told; one that is alive keeps it.
+fn remove_device_plugins() {
+    let directory = Path::new("/var/lib/kubelet/device-plugins");
+    let socket = directory.join("kubelet.sock");
+    if UnixStream::connect(&socket).is_err() {
+        let _ = fs::remove_file(&socket);
+        // Others' files keep them.
+        let _ = fs::remove_dir(directory).and_then(|()| fs::remove_dir("/var/lib/kubelet"));
+    }
 }
 
 fn path() -> PathBuf {
