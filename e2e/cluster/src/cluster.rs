@@ -60,7 +60,7 @@ impl Cluster {
         // A kubelet that has just begun would change it once more. The next `up` starts another.
         let kubelet = process::recorded(&self.place, Kind::Kubelet.name());
         if let Some(kubelet) = kubelet.filter(|_| machine::is_open()) {
-            kubelet.kill();
+            kubelet.end();
         }
         machine::put_back();
         let [up, down] = ["up", "down"].map(|it| self.command(it));

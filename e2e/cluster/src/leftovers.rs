@@ -49,7 +49,7 @@ pub(crate) fn kill_tools(place: &Place) {
     let tools = process::everybody().into_iter().filter(|it| marked(it.pid, &mark));
     for tool in tools {
         say::note(&format!("ending {}, which an earlier command began", tool.called()));
-        tool.kill();
+        tool.end();
     }
 }
 

@@ -171,7 +171,7 @@ impl Plan<'_> {
         let kubelet = process::recorded(&self.cluster.place, Kind::Kubelet.name());
         if let Some(kubelet) = kubelet.filter(|_| !has_node) {
             say::note("the node was deleted; ending the kubelet, which will register it anew");
-            kubelet.kill();
+            kubelet.end();
         }
     }
 
