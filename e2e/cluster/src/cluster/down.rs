@@ -42,8 +42,11 @@ pub(super) fn say_if_absent(place: &Place) {
         return;
     }
     let names = place::names();
-    let others = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
-    say::note(&format!("there is no cluster {:?} here (of clusters, {others})", place.name()));
+    let others = match &names[..] {
+        [] => String::new(),
+        names => format!("; there are: {}", names.join(", ")),
+    };
+    say::note(&format!("there is no cluster {:?} here{others}", place.name()));
 }
 
 fn remove(directory: &Path) -> Result<()> {
