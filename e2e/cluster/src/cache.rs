@@ -1,8 +1,8 @@
 //! What is built once: entries of a directory outside the source tree, named by what they were made from.
 //!
-//! An entry is made beside its place and renamed into it, so one that is there was complete; whether it still is, tells
-//! [`whole`]. An entry that a newer one of its name has replaced is removed once nobody has wanted it for some days; see
-//! [`old`].
+//! An entry is made beside its place and renamed into it, so one that is there was complete; whether it still is,
+//! [`whole`] tells. An entry that a newer one of its name has replaced is removed once nobody has wanted it for some
+//! days; see [`old`].
 
 mod old;
 mod whole;

@@ -1,8 +1,8 @@
 //! Whether an entry is as it was made. A full disk or a stray command may have emptied a file in it, and a program
 //! without a byte is a riddle to whoever runs it.
 //!
-//! Sizes are enough for that, and only of the entry's own files: what is deeper is many thousands. They stand in the mark
-//! of the entry's last use.
+//! Sizes are enough for that, and only of the entry's own files: what is deeper is many thousands. They stand in the
+//! mark of the entry's last use.
 
 use std::{fs, path::Path};
 

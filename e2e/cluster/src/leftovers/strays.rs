@@ -1,5 +1,5 @@
-//! The few files that programs keep where no setting moves them: what CNI remembers of each pod, sockets of shims, links
-//! to logs. Other clusters, and other containerds, have theirs in the same directories.
+//! The few files that programs keep where no setting moves them: what CNI remembers of each pod, sockets of shims,
+//! links to logs. Other clusters, and other containerds, have theirs in the same directories.
 
 use std::{
     collections::BTreeSet,
