@@ -2,4 +2,5 @@
 //! did not fail. Each test has a namespace of its own and runs beside others.
 
 mod promotion;
+mod recipe;
 mod rollback;
