@@ -1,4 +1,4 @@
-//! The gates of Flagger's load tester, opened and closed by its own API.
+//! The gates of Flagger's load tester, opened by its own API.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -23,17 +23,10 @@ impl Gates {
         Ok(Self { client: Client::new(forward.address()), _forward: forward })
     }
 
+    /// Lets a service through. Until then the gate is closed.
     pub(super) async fn open(&self, service: &Service<'_>) -> Result<()> {
-        self.set("open", service).await
-    }
-
-    pub(super) async fn close(&self, service: &Service<'_>) -> Result<()> {
-        self.set("close", service).await
-    }
-
-    async fn set(&self, verb: &str, service: &Service<'_>) -> Result<()> {
         let canary = json!({"name": service.name, "namespace": service.namespace});
-        let ask = Ask::get("loadtester", &format!("/gate/{verb}")).method("POST");
+        let ask = Ask::get("loadtester", "/gate/open").method("POST");
         let answer = self.client.send(&ask.body(canary.to_string())).await?;
         ensure!(answer.status == ACCEPTED, "{answer:?}");
         Ok(())

@@ -98,7 +98,7 @@ impl<'s> Service<'s> {
     /// What serves.
     pub(super) async fn primary_image(&self) -> Result<String> {
         let primary = self.deployments().get(&format!("{}-primary", self.name)).await?;
-        let pods = primary.spec.and_then(|it| it.template.spec).context("a pod's template")?;
+        let pods = primary.spec.template.spec.context("a pod's template")?;
         let container = pods.containers.into_iter().find(|it| it.name == CONTAINER);
         container.and_then(|it| it.image).context("primary runs podinfo")
     }
