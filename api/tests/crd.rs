@@ -26,8 +26,11 @@ fn installed_definitions_are_the_types() {
 #[test]
 fn groups_differ_in_their_names_only() {
     let [ours, flaggers] = GROUPS.map(crds);
-    for (ours, flaggers) in ours.into_iter().zip(flaggers) {
+    for (mut ours, flaggers) in ours.into_iter().zip(flaggers) {
         let plural = ours.spec.names.plural.clone();
+        // A short name that both had would mean Flagger's, with a warning.
+        let short = [ours.spec.names.short_names.take(), flaggers.spec.names.short_names.clone()];
+        assert!(matches!(&short, [Some(_), None]), "{short:?}");
         let [ours, flaggers] = [ours, flaggers].map(|it| serde_json::to_string(&it).unwrap());
         assert_ne!(ours, flaggers);
         for (from, to) in [("\"name\":\"", plural.as_str()), ("\"group\":\"", "")] {
