@@ -97,6 +97,14 @@ impl Order {
         self
     }
 
+    /// Like so many users in turn, each of which keeps the cookies that it is given.
+    #[must_use]
+    pub fn browsers(mut self, users: u64) -> Self {
+        self.0["users"] = json!(users);
+        self.0["cookies"] = json!(true);
+        self
+    }
+
     /// Sends it from this process.
     pub async fn run_here(&self) -> Result<Outcome> {
         Ok(run(&self.plan()?, &Progress::default(), std::future::pending()).await)
