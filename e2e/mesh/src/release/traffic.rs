@@ -88,6 +88,12 @@ impl Counted {
         self.join(self.outcomes.iter().filter_map(|it| it.version_span_s.get(version)).copied())
     }
 
+    /// When a version answered one load first, and last.
+    pub fn span_of(&self, load: usize, version: &str) -> Option<(Instant, Instant)> {
+        let outcome = self.outcomes.get(load)?;
+        self.join(outcome.version_span_s.get(version).into_iter().copied())
+    }
+
     /// When the app failed as it was told, first and last.
     pub fn faults(&self) -> Option<(Instant, Instant)> {
         self.join(self.outcomes.iter().filter_map(|it| it.fault_span_s))
@@ -144,7 +150,7 @@ impl Counted {
         Some((self.at(first), self.at(last)))
     }
 
-    fn at(&self, after_s: f64) -> Instant {
+    pub(super) fn at(&self, after_s: f64) -> Instant {
         self.began + Duration::from_secs_f64(after_s)
     }
 
