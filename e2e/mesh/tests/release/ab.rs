@@ -65,7 +65,7 @@ async fn conditions(space: &Space) -> Result<()> {
 
 /// Who is to meet it.
 fn chosen(release: &Release<'_>) -> [Order; 3] {
-    let order = || release.inside(20);
+    let order = || release.inside(8);
     [
         order().header("user-agent", FIREFOX),
         order().header("user-agent", CHROME).header("cookie", "theme=dark;canary=always"),
@@ -75,7 +75,7 @@ fn chosen(release: &Release<'_>) -> [Order; 3] {
 
 /// Who is not.
 fn others(release: &Release<'_>) -> [Order; 3] {
-    let order = || release.inside(20);
+    let order = || release.inside(8);
     [
         order().header("user-agent", CHROME),
         order().header("cookie", "canary=never; theme=canary"),
