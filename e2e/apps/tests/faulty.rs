@@ -168,6 +168,15 @@ async fn sigterm_may_cut_everything_off() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn it_crashes_when_it_is_told_to() -> Result<()> {
+    let mut app = Server::faulty(&["--crash-after", "500ms"])?;
+    assert_eq!(app.get("/").await?.status, 200);
+    assert!(app.get("/?delay=1m").await.is_err());
+    assert_eq!(app.ended().await?.code(), Some(1));
+    Ok(())
+}
+
 #[test]
 fn wrong_usage_is_2_and_told() -> Result<()> {
     let program = env!("CARGO_BIN_EXE_faulty");

@@ -12,6 +12,7 @@
 //! ```
 
 mod controller;
+mod pods;
 mod story;
 mod target;
 mod traffic;
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub use controller::Controller;
+pub use pods::Pods;
 pub use story::{Moment, Scene, Story};
 pub use target::{APP, Release};
 pub use traffic::{Counted, Traffic};

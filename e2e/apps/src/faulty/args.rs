@@ -48,6 +48,9 @@ pub struct Args {
     /// What all requests meet.
     #[command(flatten)]
     pub faults: Faults,
+    /// So long after its start it cuts everything off and exits with 1; never, if this is 0.
+    #[arg(long, value_name = "TIME", default_value = "0", env = "FAULTY_CRASH_AFTER")]
+    pub crash_after: Time,
     /// What SIGTERM does.
     #[arg(long, value_enum, default_value_t, env = "FAULTY_ON_TERM")]
     pub on_term: OnTerm,
@@ -77,6 +80,7 @@ impl Args {
     pub fn check(&self) -> Result<(), String> {
         let times = [
             ("--slow-start", self.slow_start),
+            ("--crash-after", self.crash_after),
             ("--linger", self.linger),
             ("--drain-max", self.drain_max),
         ];

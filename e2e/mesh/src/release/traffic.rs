@@ -102,10 +102,17 @@ impl Counted {
     /// The same, where Envoy's own answers are forgiven in the second after each of these times, at which the canary's
     /// last ready pod went: its callers had not heard of it.
     pub fn only_the_app_failed_but_after(&self, gone: &[Instant]) -> Result<()> {
-        let forgiven = |at: Instant| {
-            let after = |gone: &Instant| (at + SEEN_WITHIN).checked_duration_since(*gone);
-            gone.iter().filter_map(after).any(|after| after <= UNHEARD + SEEN_WITHIN * 2)
+        let spans: Vec<_> = gone.iter().map(|it| (*it, *it)).collect();
+        self.only_the_app_failed_but_within(&spans)
+    }
+
+    /// The same, where they are forgiven from the beginning of each of these spans, at which a pod was lost, until the
+    /// second after its end, at which that could be known.
+    pub fn only_the_app_failed_but_within(&self, lost: &[(Instant, Instant)]) -> Result<()> {
+        let is_within = |at: Instant, (from, to): &(Instant, Instant)| {
+            at + SEEN_WITHIN >= *from && at <= *to + UNHEARD + SEEN_WITHIN
         };
+        let forgiven = |at: Instant| lost.iter().any(|span| is_within(at, span));
         for outcome in &self.outcomes {
             let failures = outcome.failures;
             let told = || format!("{outcome:#?}, by Envoy's flags {:?}", self.flags);

@@ -1,5 +1,9 @@
 //! Releases by the controller on a real cluster, each under a load that is counted: no request may fail that the app
 //! did not fail. Each test has a namespace of its own and runs beside others.
 
+mod again;
+mod gateway;
 mod promotion;
+mod readiness;
 mod rollback;
+mod unstartable;
