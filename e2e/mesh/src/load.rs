@@ -71,6 +71,13 @@ impl Order {
         self
     }
 
+    /// Waiting for so long for an answer.
+    #[must_use]
+    pub fn patience(mut self, time: &str) -> Self {
+        self.0["timeout"] = json!(time);
+        self
+    }
+
     /// With a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -39,7 +39,8 @@ async fn every_share_is_the_weights_for_a_canary_of_flaggers_group() -> Result<(
 async fn at_both(space: &Space, group: &str) -> Result<()> {
     let release = Release::set(space, &canary(space, group)).await?;
     let (gateway, _forward) = space.mesh.gateway().await?;
-    let outside = |rps| Order::of(&format!("http://{gateway}/"), rps, 600).host(&host(space));
+    let outside =
+        |rps| Order::of(&format!("http://{gateway}/"), rps, 600).host(&host(space)).patience("60s");
     let probe = Order::of(&format!("http://{gateway}/"), 20, 1).host(&host(space));
     eventually("callers at the gateway to be answered", async || {
         faultless(&probe.run_here().await?)?;
@@ -88,7 +89,8 @@ async fn paused(release: &Release<'_>, step: u64) -> Result<()> {
 async fn shares(release: &Release<'_>, gateway: SocketAddr, share: f64) -> Result<()> {
     let space = release.space;
     let inside = release.inside(100).requests(REQUESTS);
-    let outside = Order::of(&format!("http://{gateway}/"), 100, 1).host(&host(space));
+    let outside =
+        Order::of(&format!("http://{gateway}/"), 100, 1).host(&host(space)).patience("60s");
     let outside = outside.requests(REQUESTS);
     let (inside, outside) = try_join!(release.load.run(&inside), outside.run_here())?;
     for (place, outcome) in [("sidecars", inside), ("the gateway", outside)] {
