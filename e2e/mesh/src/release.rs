@@ -15,7 +15,9 @@ mod controller;
 mod pods;
 mod story;
 mod target;
+mod tester;
 mod traffic;
+mod users;
 
 use anyhow::Result;
 
@@ -28,7 +30,9 @@ pub use controller::Controller;
 pub use pods::Pods;
 pub use story::{Moment, Scene, Story};
 pub use target::{APP, Release};
+pub use tester::LoadTester;
 pub use traffic::{Counted, Traffic};
+pub use users::PROPAGATION;
 
 /// Runs a test that needs the controller, in a namespace of its own. Where there is none, the test is left out by name.
 pub async fn released(test: &str, body: impl AsyncFnOnce(&Space) -> Result<()>) -> Result<()> {

@@ -20,6 +20,7 @@ Paths of its own; every other path is the app:
   POST   /faults    change some of them: {\"fail\": \"10%\", \"codes\": [500, 503], \"delay\": \"200ms\"}
   DELETE /faults    back to those it was started with
   GET    /counts    what it has answered so far
+  POST   /crash     cuts everything off and exits with 1
 
 Every answer names its maker (x-app-version, x-app-pod, and in its JSON body); one that failed on purpose is
 marked: x-app-fault: ordered | drawn.
@@ -48,9 +49,6 @@ pub struct Args {
     /// What all requests meet.
     #[command(flatten)]
     pub faults: Faults,
-    /// So long after its start it cuts everything off and exits with 1; never, if this is 0.
-    #[arg(long, value_name = "TIME", default_value = "0", env = "FAULTY_CRASH_AFTER")]
-    pub crash_after: Time,
     /// What SIGTERM does.
     #[arg(long, value_enum, default_value_t, env = "FAULTY_ON_TERM")]
     pub on_term: OnTerm,
@@ -80,7 +78,6 @@ impl Args {
     pub fn check(&self) -> Result<(), String> {
         let times = [
             ("--slow-start", self.slow_start),
-            ("--crash-after", self.crash_after),
             ("--linger", self.linger),
             ("--drain-max", self.drain_max),
         ];

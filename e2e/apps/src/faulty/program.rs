@@ -37,19 +37,14 @@ pub async fn run(args: Args) -> Result<ExitCode, String> {
     let patience = if args.on_term == OnTerm::Exit { Time::default() } else { args.drain_max };
     let drained = tokio::select! {
         drained = server::serve(listener, answer, stop, patience.0) => drained,
-        () = crash(args.crash_after) => return Ok(ExitCode::from(CRASHED)),
+        () = app.crashed() => {
+            aside(format_args!("faulty: crashes, as ordered"));
+            return Ok(ExitCode::from(CRASHED));
+        }
     };
     if args.on_term == OnTerm::Exit {
         return Ok(ExitCode::from(TERMINATED));
     }
     aside(if drained { "faulty: drained" } else { "faulty: some requests were cut off" });
     Ok(ExitCode::SUCCESS)
-}
-
-async fn crash(after: Time) {
-    if after.0.is_zero() {
-        return std::future::pending().await;
-    }
-    tokio::time::sleep(after.0).await;
-    aside(format_args!("faulty: crashes, as ordered"));
 }

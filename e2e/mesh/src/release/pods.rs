@@ -7,19 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::{Api, ResourceExt, api::ListParams};
+use serde_json::Value;
 use tokio::{task::JoinHandle, time::sleep};
 
 use super::target::APP;
-use crate::space::Space;
+use crate::{eventually, forward::Forward, load::exchange, space::Space};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// The app's port.
+const PORT: u16 = 8080;
 
 /// Pods that are looked at for as long as this lives.
-pub struct Pods {
+pub struct Pods<'s> {
+    space: &'s Space,
     seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
 }
@@ -32,9 +37,9 @@ struct Seen {
     crashes: BTreeMap<(String, i32), (Instant, Option<Instant>)>,
 }
 
-impl Pods {
+impl<'s> Pods<'s> {
     /// Begins to look at the pods of the target's Deployment.
-    pub fn follow(space: &Space) -> Self {
+    pub fn follow(space: &'s Space) -> Self {
         let pods: Api<Pod> = space.mesh.api(&space.name);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let kept = Arc::clone(&seen);
@@ -47,7 +52,41 @@ impl Pods {
                 sleep(LOOK).await;
             }
         });
-        Self { seen, task }
+        Self { space, seen, task }
+    }
+
+    /// Has each of them meet what this orders, as `faulty --help` says.
+    pub async fn order(&self, path: &str, body: &Value) -> Result<()> {
+        let Space { mesh, name, .. } = self.space;
+        let pods: Api<Pod> = mesh.api(name);
+        let found = pods.list(&ListParams::default().labels(&format!("app={APP}"))).await?;
+        ensure!(!found.items.is_empty(), "there are none");
+        for pod in found.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+            let forward = Forward::start(&mesh.client, name, &pod.name_any(), PORT).await?;
+            // One that crashes does not answer.
+            let _ = exchange(forward.address(), path, body).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until there have been so many crashes.
+    pub async fn crashed(&self, count: usize) -> Result<()> {
+        eventually(&format!("{count} crashes"), async || {
+            let crashes = lock(&self.seen).crashes.len();
+            ensure!(crashes >= count, "there were {crashes}");
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Waits until so many are ready.
+    pub async fn ready(&self, count: usize) -> Result<()> {
+        eventually(&format!("{count} pods to be ready"), async || {
+            let ready = lock(&self.seen).ready;
+            ensure!(ready == count, "{ready} are");
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// When the last ready pod went, each time.
@@ -62,7 +101,7 @@ impl Pods {
     }
 }
 
-impl Drop for Pods {
+impl Drop for Pods<'_> {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -110,7 +110,7 @@ impl Story {
 
     /// Waits until the canary has this weight, in percent.
     pub async fn weight(&self, since: Instant, percent: f64) -> Result<Moment> {
-        let is = |scene: &Scene| (scene.weight - percent).abs() < 0.01;
+        let is = |scene: &Scene| scene.weighs(percent);
         self.until(&format!("a weight of {percent} %"), since, is).await
     }
 
@@ -122,6 +122,18 @@ impl Story {
             bail!("it ended as {}, not {phase}\n{}", end.scene.phase, self.told(since));
         }
         Ok(end)
+    }
+
+    /// An error unless it stands still for so long, in this phase and at this weight in percent, where it is by now.
+    pub async fn stands(&self, span: Duration, phase: &str, percent: f64) -> Result<()> {
+        let since = Instant::now();
+        sleep(span).await;
+        let moved = self.all().into_iter().filter(|it| it.at >= since).map(|it| it.scene);
+        let gone = moved.chain([self.last()]).find(|it| it.phase != phase || !it.weighs(percent));
+        match gone {
+            Some(scene) => bail!("it went on: {scene:?}\n{}", self.told(since)),
+            None => Ok(()),
+        }
     }
 
     /// The weights since then, each once in a row.
@@ -160,6 +172,11 @@ impl Drop for Story {
 }
 
 impl Scene {
+    /// Weights are given in whole basis points.
+    fn weighs(&self, percent: f64) -> bool {
+        (self.weight - percent).abs() < 0.005
+    }
+
     fn of(status: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let run = &status["serin"]["rollout"]["run"];

@@ -88,6 +88,12 @@ impl Counted {
         self.join(self.outcomes.iter().filter_map(|it| it.version_span_s.get(version)).copied())
     }
 
+    /// When a version answered one load first, and last.
+    pub fn span_of(&self, load: usize, version: &str) -> Option<(Instant, Instant)> {
+        let outcome = self.outcomes.get(load)?;
+        self.join(outcome.version_span_s.get(version).into_iter().copied())
+    }
+
     /// When the app failed as it was told, first and last.
     pub fn faults(&self) -> Option<(Instant, Instant)> {
         self.join(self.outcomes.iter().filter_map(|it| it.fault_span_s))
@@ -123,6 +129,7 @@ impl Counted {
             ensure!(failures.unmarked == 0 && failures.transport == 0, told());
             let successes = outcome.status.get(&200).copied().unwrap_or(0);
             ensure!(successes + failures.app + failures.envoy == outcome.answered, told());
+            ensure!(failures.envoy == outcome.otherwise_s.len() as u64, "so many? {}", told());
             let times = outcome.otherwise_s.iter().map(|it| self.at(*it));
             let (within, beyond): (Vec<_>, Vec<_>) = times.partition(|at| forgiven(*at));
             ensure!(
@@ -134,7 +141,7 @@ impl Counted {
             if !within.is_empty() {
                 let count = within.len();
                 say(&format!(
-                    "{}: Envoy failed {count} in the second after the last pod went",
+                    "{}: Envoy failed {count} until a second after pods were lost",
                     self.test
                 ));
             }
@@ -151,7 +158,7 @@ impl Counted {
         Some((self.at(first), self.at(last)))
     }
 
-    fn at(&self, after_s: f64) -> Instant {
+    pub(super) fn at(&self, after_s: f64) -> Instant {
         self.began + Duration::from_secs_f64(after_s)
     }
 

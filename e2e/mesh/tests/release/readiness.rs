@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use serin_e2e_mesh::{
-    release::{Counted, Pods, Release, Traffic, released},
+    release::{Pods, Release, Scene, Traffic, released},
     say,
     space::Space,
 };
@@ -15,71 +16,90 @@ kind: Canary
 metadata: {name: shop}
 spec:
   targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
-  progressDeadlineSeconds: 30
   service: {port: 80, targetPort: 8080}
   analysis: {interval: 20s, threshold: 3, stepWeights: [10, 50]}
 ";
 
-/// It serves all the time, but its probes say otherwise for half of it.
+/// After so many its author has seen enough.
+const CRASHES: usize = 3;
+
+/// It serves all the time, but is not ready for some of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_whose_readiness_flaps_has_weight_only_while_it_is_ready() -> Result<()> {
-    released("flapping", flaps).await
+    released("flapping", async |space| {
+        let release = Release::set(space, CANARY).await?;
+        let traffic = Traffic::inside(&release, [release.inside(60)]);
+        let pods = Pods::follow(space);
+        let changed = release.version("v2", &[]).await?;
+        let up = release.story.weight(changed, 10.0).await?;
+        pods.order("/faults", &json!({"readiness": "never"})).await?;
+        let down = release.story.weight(up.at, 0.0).await?;
+        pods.order("/faults", &json!({"readiness": "steady"})).await?;
+        let is_settled = |it: &Scene| it.weight > 0.0 || it.phase == "Failed";
+        release.story.until("its weight again, or its end", down.at, is_settled).await?;
+        let lost: Vec<_> = pods.gone().into_iter().map(|it| (it, it)).collect();
+        given_up(&release, traffic, changed, &lost).await?;
+        let gone = lost.iter().find(|it| it.0 > up.at).context("its pods were unready")?;
+        let after = down.at.saturating_duration_since(gone.0).as_secs_f64();
+        say(&format!(
+            "{}: weight 0 was seen {after:.1} s after the last ready pod went",
+            space.name
+        ));
+        Ok(())
+    })
+    .await
 }
 
-async fn flaps(space: &Space) -> Result<()> {
-    let release = Release::set(space, CANARY).await?;
-    let traffic = Traffic::inside(&release, [release.inside(60)]);
-    let pods = Pods::follow(space);
-    let flapping = [("FAULTY_READINESS", "flap"), ("FAULTY_FLAP", "8s")];
-    let changed = release.version("v2", &flapping).await?;
-    let up = release.story.weight(changed, 10.0).await?;
-    let down = release.story.weight(up.at, 0.0).await?;
-    // Whatever is thought of it by now, its author gives it up.
-    let reverted = release.version("v1", &[("FAULTY_READINESS", "steady"), ("FAULTY_FLAP", "5s")]);
-    reverted.await?;
-    release.story.ends(down.at, "Failed").await?;
-    release.scaled("shop", 0).await?;
-    let counted = traffic.stop().await?;
-    say(&format!("{}:\n{}", space.name, release.story.told(changed)));
-    counted.only_the_app_failed_but_after(&pods.gone())?;
-    let gone = pods.gone().into_iter().find(|it| *it > up.at).context("its pods became unready")?;
-    told(space, &counted, gone, down.at);
-    ensure!(release.replicas("shop-primary").await? == 2, "primary has lost pods");
-    Ok(())
-}
-
-/// Its process ends again and again, some time after it has become ready.
+/// Its process ends again and again, each time after it has become ready.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_crashes_once_it_serves_comes_back() -> Result<()> {
-    released("crash", crashes).await
+async fn a_version_that_crashes_while_it_serves_fails_no_request_once_that_is_known() -> Result<()>
+{
+    released("crash", async |space| {
+        let release = Release::set(space, CANARY).await?;
+        let traffic = Traffic::inside(&release, [release.inside(60)]);
+        let pods = Pods::follow(space);
+        let changed = release.version("v2", &[]).await?;
+        let mut since = changed;
+        for crashes in 1..=CRASHES {
+            let is_due = |it: &Scene| it.weight > 0.0 || it.phase == "Failed";
+            if release.story.until("a weight, or its end", since, is_due).await?.scene.phase
+                == "Failed"
+            {
+                break;
+            }
+            since = Instant::now();
+            pods.order("/crash", &json!({})).await?;
+            pods.crashed(2 * crashes).await?;
+            pods.ready(2).await?;
+        }
+        given_up(&release, traffic, changed, &pods.crashes()).await
+    })
+    .await
 }
 
-async fn crashes(space: &Space) -> Result<()> {
-    let release = Release::set(space, CANARY).await?;
-    let traffic = Traffic::inside(&release, [release.inside(60)]);
-    let pods = Pods::follow(space);
-    let changed = release.version("v2", &[("FAULTY_CRASH_AFTER", "10s")]).await?;
-    let up = release.story.weight(changed, 10.0).await?;
-    let down = release.story.until("its weight to go", up.at, |it| it.weight < 10.0).await?;
-    release.story.ends(changed, "Failed").await?;
+/// Its author goes back, unless the evidence has been quicker.
+async fn given_up(
+    release: &Release<'_>,
+    traffic: Traffic<'_>,
+    changed: Instant,
+    lost: &[(Instant, Instant)],
+) -> Result<()> {
+    let space = release.space;
+    release.version("v1", &[]).await?;
+    let end = release.story.ends(changed, "Failed").await?;
     release.scaled("shop", 0).await?;
     let counted = traffic.stop().await?;
     say(&format!("{}:\n{}", space.name, release.story.told(changed)));
-    counted.only_the_app_failed_but_within(&pods.crashes())?;
-    let (crash, _) = pods.crashes().into_iter().min().context("it has crashed")?;
-    told(space, &counted, crash, down.at);
-    ensure!(counted.span("v2").is_some(), "nobody met it");
-    ensure!(release.story.weights(changed).iter().all(|it| *it <= 10.0), "its weight has risen");
-    ensure!(release.replicas("shop-primary").await? == 2, "primary has lost pods");
-    Ok(())
-}
-
-fn told(space: &Space, counted: &Counted, gone: Instant, down: Instant) {
+    counted.only_the_app_failed_but_within(lost)?;
     say(&format!(
-        "{}: {} requests, {} to the canary; weight lowered {:.1} s after its pods went",
+        "{}: {} requests, {} to the canary; over {:.1} s after the change",
         space.name,
         counted.sent(),
         counted.by("v2"),
-        down.saturating_duration_since(gone).as_secs_f64(),
+        (end.at - changed).as_secs_f64(),
     ));
+    ensure!(counted.by("v2") > 0, "nobody met it");
+    ensure!(release.story.weights(changed).iter().all(|it| *it <= 10.0), "its weight has risen");
+    ensure!(release.replicas("shop-primary").await? == 2, "primary has lost pods");
+    Ok(())
 }
