@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use serin_e2e_mesh::{
+    eventually,
     release::{Pods, Release, Scene, Traffic, released},
     say,
     space::Space,
@@ -59,22 +60,24 @@ async fn a_version_that_crashes_while_it_serves_fails_no_request_once_that_is_kn
         let traffic = Traffic::inside(&release, [release.inside(60)]);
         let pods = Pods::follow(space);
         let changed = release.version("v2", &[]).await?;
-        let mut since = changed;
-        for crashes in 1..=CRASHES {
-            let is_due = |it: &Scene| it.weight > 0.0 || it.phase == "Failed";
-            if release.story.until("a weight, or its end", since, is_due).await?.scene.phase
-                == "Failed"
-            {
-                break;
-            }
-            since = Instant::now();
-            pods.order("/crash", &json!({})).await?;
-            pods.crashed(2 * crashes).await?;
-            pods.ready(2).await?;
+        tokio::select! {
+            failed = release.story.phase(changed, "Failed") => drop(failed?),
+            crashed = crash_again_and_again(&release, &pods) => crashed?,
         }
         given_up(&release, traffic, changed, &pods.crashes()).await
     })
     .await
+}
+
+async fn crash_again_and_again(release: &Release<'_>, pods: &Pods<'_>) -> Result<()> {
+    for crashes in 1..=CRASHES {
+        eventually("a weight", async || Ok((release.story.last().weight > 0.0).then_some(())))
+            .await?;
+        pods.order("/crash", &json!({})).await?;
+        pods.crashed(2 * crashes).await?;
+        pods.ready(2).await?;
+    }
+    Ok(())
 }
 
 /// Its author goes back, unless the evidence has been quicker.
