@@ -191,7 +191,7 @@ impl Scene {
             failed_checks: status["failedChecks"].as_i64().unwrap_or_default(),
             iterations: status["iterations"].as_i64().unwrap_or_default(),
             quarantined: !run["quarantine"].is_null(),
-            verdict: text(&status["serin"]["rollout"]["verdict"]["text"]),
+            verdict: text(&run["verdict"]["text"]),
             problems: problems.map(ToString::to_string).collect(),
         }
     }
