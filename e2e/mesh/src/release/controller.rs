@@ -41,7 +41,7 @@ impl Controller {
     pub async fn serves(&self, group: &str) -> Result<bool> {
         let deployment: Deployment = self.mesh.api(&self.namespace).get(NAME).await?;
         let pod = deployment.spec.template.spec;
-        let env = pod.into_iter().flat_map(|it| it.containers).flat_map(|it| it.env);
+        let env = pod.into_iter().flat_map(|it| it.containers).filter_map(|it| it.env);
         let groups = env.flatten().filter(|it| it.name == GROUPS).find_map(|it| it.value);
         Ok(groups.is_some_and(|it| it.split(',').any(|it| it.trim() == group)))
     }

@@ -8,7 +8,6 @@ use serin_e2e_mesh::{
     eventually,
     release::{Pods, Release, Scene, Traffic, released},
     say,
-    space::Space,
 };
 
 const CANARY: &str = "\
