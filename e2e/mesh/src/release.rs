@@ -31,8 +31,7 @@ pub use pods::Pods;
 pub use story::{Moment, Scene, Story};
 pub use target::{APP, Release};
 pub use tester::LoadTester;
-pub use traffic::{Counted, Traffic};
-pub use users::PROPAGATION;
+pub use traffic::{Counted, PROPAGATION, Traffic};
 
 /// Runs a test that needs the controller, in a namespace of its own. Where there is none, the test is left out by name.
 pub async fn released(test: &str, body: impl AsyncFnOnce(&Space) -> Result<()>) -> Result<()> {

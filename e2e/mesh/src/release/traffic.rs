@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serin_e2e_apps::load::Outcome;
 
 use super::target::Release;
@@ -19,6 +19,9 @@ use crate::{
 const UNHEARD: Duration = Duration::from_secs(1);
 /// How much later than it happened a thing is seen here.
 const SEEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long after a moment of the story callers may still meet what it ended: proxies learn of it one by one.
+pub const PROPAGATION: Duration = Duration::from_secs(2);
 
 /// Loads under way.
 pub struct Traffic<'r> {
@@ -86,6 +89,15 @@ impl Counted {
     /// When a version answered first, and last.
     pub fn span(&self, version: &str) -> Option<(Instant, Instant)> {
         self.join(self.outcomes.iter().filter_map(|it| it.version_span_s.get(version)).copied())
+    }
+
+    /// An error unless a version has answered, and did not any more from then on.
+    pub fn ended(&self, version: &str, at: Instant) -> Result<()> {
+        let (_, last) =
+            self.span(version).with_context(|| format!("{version} has not answered"))?;
+        let late = last.saturating_duration_since(at);
+        ensure!(late < PROPAGATION, "{version} answered until {late:?} after its end");
+        Ok(())
     }
 
     /// When a version answered one load first, and last.

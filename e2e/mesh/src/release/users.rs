@@ -1,9 +1,6 @@
 //! Whether users stay on their side.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use serin_e2e_apps::load::{Outcome, Span};
 
@@ -51,6 +48,3 @@ impl Counted {
         met.get(version).map(|span| self.at(span.first))
     }
 }
-
-/// How long after a moment of the story what it tells of may still reach callers: proxies learn it one by one.
-pub const PROPAGATION: Duration = Duration::from_secs(2);

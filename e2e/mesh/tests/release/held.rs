@@ -57,8 +57,7 @@ async fn suspended(space: &Space) -> Result<()> {
     counted.only_the_app_failed()?;
     let early = counted.span("v2").is_none_or(|(first, _)| first < resumed);
     ensure!(!early, "the new version was met while the Canary was suspended, or never");
-    ensure!(counted.span("v1").is_some_and(|(_, last)| last < end.at), "the old version remains");
-    Ok(())
+    counted.ended("v1", end.at)
 }
 
 async fn paused(space: &Space) -> Result<()> {
