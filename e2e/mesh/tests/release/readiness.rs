@@ -100,7 +100,6 @@ async fn given_up(
         counted.by("v2"),
         (end.at - changed).as_secs_f64(),
     ));
-    ensure!(counted.by("v2") > 0, "nobody met it");
     ensure!(release.story.weights(changed).iter().all(|it| *it <= 10.0), "its weight has risen");
     ensure!(release.replicas("shop-primary").await? == 2, "primary has lost pods");
     Ok(())
