@@ -1,6 +1,6 @@
 //! Versions whose pods come and go while they have traffic.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -9,6 +9,7 @@ use serin_e2e_mesh::{
     release::{Pods, Release, Scene, Traffic, released},
     say,
 };
+use tokio::time::sleep;
 
 const CANARY: &str = "\
 apiVersion: serin.dev/v1beta1
@@ -100,6 +101,7 @@ async fn given_up(
         counted.by("v2"),
         (end.at - changed).as_secs_f64(),
     ));
+    ensure!(counted.by("v2") > 0, "nobody met it");
     ensure!(release.story.weights(changed).iter().all(|it| *it <= 10.0), "its weight has risen");
     ensure!(release.replicas("shop-primary").await? == 2, "primary has lost pods");
     Ok(())
