@@ -12,6 +12,7 @@
 //! ```
 
 mod controller;
+mod pods;
 mod story;
 mod target;
 mod tester;
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use controller::Controller;
+pub use pods::Pods;
 pub use story::{Moment, Scene, Story};
 pub use target::{APP, Release};
 pub use tester::LoadTester;

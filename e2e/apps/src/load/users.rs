@@ -68,10 +68,10 @@ impl Met {
 mod tests {
     use super::*;
 
-    fn headers(name: hyper::header::HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &hyper::header::HeaderName, lines: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(&name, line.parse().unwrap());
+            headers.append(name, line.parse().unwrap());
         }
         headers
     }
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn a_user_sends_what_it_was_given_and_nobody_elses() {
         let jars = Jars::default();
-        jars.keep(7, &headers(SET_COOKIE, &["a=1; Path=/; HttpOnly", "b = 2"]));
-        jars.keep(7, &headers(SET_COOKIE, &["a=3; Max-Age=60", "nonsense"]));
-        let mut sent = headers(COOKIE, &["own=0"]);
+        jars.keep(7, &headers(&SET_COOKIE, &["a=1; Path=/; HttpOnly", "b = 2"]));
+        jars.keep(7, &headers(&SET_COOKIE, &["a=3; Max-Age=60", "nonsense"]));
+        let mut sent = headers(&COOKIE, &["own=0"]);
         jars.send(7, &mut sent);
         assert_eq!(sent[COOKIE], "own=0; a=3; b=2");
         let mut sent = HeaderMap::new();

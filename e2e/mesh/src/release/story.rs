@@ -48,6 +48,8 @@ pub struct Scene {
     pub iterations: i64,
     /// The weight is cut on early evidence.
     pub quarantined: bool,
+    /// Why the last decision was made.
+    pub verdict: String,
     /// What is wrong with the Canary.
     pub problems: String,
 }
@@ -146,7 +148,7 @@ impl Story {
 
     /// The story since then, a line each.
     pub fn told(&self, since: Instant) -> String {
-        let mut text = String::new();
+        let (mut text, mut verdict) = (String::new(), String::new());
         for Moment { at, scene } in self.all() {
             let Scene { phase, weight, stage, run, failed_checks, iterations, .. } = &scene;
             let Some(after) = at.checked_duration_since(since) else { continue };
@@ -154,12 +156,12 @@ impl Story {
                 write!(text, "  {:6.1} s {phase:<16} {weight:5} % {stage:<9}", after.as_secs_f64());
             let _ =
                 write!(text, " run {run}, {iterations} iterations, {failed_checks} failed checks");
-            let _ = writeln!(
-                text,
-                "{} {}",
-                if scene.quarantined { ", quarantined" } else { "" },
-                scene.problems
-            );
+            let quarantined = if scene.quarantined { ", quarantined" } else { "" };
+            let _ = writeln!(text, "{quarantined} {}", scene.problems);
+            if scene.verdict != verdict {
+                let _ = writeln!(text, "           {}", scene.verdict);
+                verdict = scene.verdict;
+            }
         }
         text
     }
@@ -189,6 +191,7 @@ impl Scene {
             failed_checks: status["failedChecks"].as_i64().unwrap_or_default(),
             iterations: status["iterations"].as_i64().unwrap_or_default(),
             quarantined: !run["quarantine"].is_null(),
+            verdict: text(&run["verdict"]["text"]),
             problems: problems.map(ToString::to_string).collect(),
         }
     }

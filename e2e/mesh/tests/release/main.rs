@@ -3,10 +3,14 @@
 
 mod ab;
 mod affinity;
+mod again;
 mod deletion;
 mod gates;
+mod gateway;
 mod held;
 mod killed;
 mod promotion;
+mod readiness;
 mod rollback;
 mod skip;
+mod unstartable;
