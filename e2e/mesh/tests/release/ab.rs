@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serin_e2e_mesh::{
     load::Order,
-    release::{Counted, PROPAGATION, Release, Traffic, released},
+    release::{Counted, PROPAGATION, Release, Traffic, released_as_flaggers},
     say,
     space::Space,
 };
@@ -37,7 +37,7 @@ const CHROME: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_whom_the_conditions_match_meets_the_new_version() -> Result<()> {
-    released("ab", conditions).await
+    released_as_flaggers("ab", conditions).await
 }
 
 async fn conditions(space: &Space) -> Result<()> {

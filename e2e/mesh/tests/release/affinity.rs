@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serin_e2e_mesh::{
     load::Order,
-    release::{Release, Traffic, released},
+    release::{Release, Traffic, released, released_as_flaggers},
     say,
     space::Space,
 };
@@ -54,8 +54,10 @@ async fn users_with_a_key_stay_on_their_side() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_with_flaggers_cookie_stay_on_their_side() -> Result<()> {
-    released("cookie", async |space| stay(space, BY_COOKIE, |order| order.browsers(USERS)).await)
-        .await
+    released_as_flaggers("cookie", async |space| {
+        stay(space, BY_COOKIE, |order| order.browsers(USERS)).await
+    })
+    .await
 }
 
 async fn stay(space: &Space, canary: &str, users: impl Fn(Order) -> Order) -> Result<()> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serin_e2e_mesh::{
-    release::{LoadTester, Release, Traffic, released},
+    release::{LoadTester, Release, Traffic, released_as_flaggers},
     say,
     space::Space,
 };
@@ -43,12 +43,12 @@ const HOLD: Duration = Duration::from_secs(12);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_gate_holds_until_it_is_opened() -> Result<()> {
-    released("gates", opened).await
+    released_as_flaggers("gates", opened).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_rollback_gate_takes_a_release_back() -> Result<()> {
-    released("rollback-gate", taken_back).await
+    released_as_flaggers("rollback-gate", taken_back).await
 }
 
 async fn opened(space: &Space) -> Result<()> {

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
 use serin_e2e::chance::sigmas;
 use serin_e2e_mesh::{
-    eventually, left_out,
+    eventually,
     load::{Order, by, faultless},
-    release::{APP, Controller, Release, Traffic, released},
+    release::{APP, FLAGGER, Release, Traffic, released, released_as_flaggers},
     say,
     space::Space,
 };
@@ -25,15 +25,7 @@ async fn every_share_is_the_weights_at_the_gateway_and_between_sidecars() -> Res
 /// Where callers without a filter would get their share too, by routes that the mesh weighs itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_share_is_the_weights_for_a_canary_of_flaggers_group() -> Result<()> {
-    released("flagger", async |space| {
-        let controller = Controller::find(&space.mesh).await?.context("it was there just now")?;
-        if !controller.serves("flagger.app").await? {
-            left_out("flagger", "the controller does not serve Canaries of flagger.app");
-            return Ok(());
-        }
-        at_both(space, "flagger.app").await
-    })
-    .await
+    released_as_flaggers("flagger", async |space| at_both(space, FLAGGER).await).await
 }
 
 async fn at_both(space: &Space, group: &str) -> Result<()> {

@@ -2,6 +2,7 @@
 //! did not fail. Each test has a namespace of its own and runs beside others.
 
 mod ab;
+mod adoption;
 mod affinity;
 mod again;
 mod deletion;
