@@ -73,6 +73,8 @@ async fn crash_again_and_again(release: &Release<'_>, pods: &Pods<'_>) -> Result
     for crashes in 1..=CRASHES {
         eventually("a weight", async || Ok((release.story.last().weight > 0.0).then_some(())))
             .await?;
+        // For a while callers meet it.
+        sleep(Duration::from_secs(3)).await;
         pods.order("/crash", &json!({})).await?;
         pods.crashed(2 * crashes).await?;
         pods.ready(2).await?;
