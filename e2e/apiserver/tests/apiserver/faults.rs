@@ -32,6 +32,8 @@ pub(crate) enum Fate {
     LostBefore,
     /// It is carried out, and the answer is lost.
     LostAfter,
+    /// It is carried out, and nobody waits for the answer longer than this.
+    TimesOut(Duration),
     /// The answer, a watch, ends after a while.
     Ends(Duration),
 }
@@ -178,20 +180,23 @@ where
                 }
                 .boxed()
             }
-            Fate::LostAfter => {
-                let carried_out = self.inner.call(request);
-                async move {
-                    let _ = carried_out.await;
-                    Err("the answer was lost".into())
-                }
-                .boxed()
-            }
+            Fate::LostAfter => lost_after(self.inner.call(request), Duration::ZERO).boxed(),
+            Fate::TimesOut(late) => lost_after(self.inner.call(request), late).boxed(),
             Fate::Ends(after) => {
                 let begun = self.inner.call(request);
                 async move { begun.await.map(|answer| ending(answer, after)) }.boxed()
             }
         }
     }
+}
+
+async fn lost_after(
+    carried_out: impl Future<Output = Result<Answer, BoxError>>,
+    late: Duration,
+) -> Result<Answer, BoxError> {
+    let _ = carried_out.await;
+    tokio::time::sleep(late).await;
+    Err("the answer was lost".into())
 }
 
 /// What is asked of the whole cluster is asked of the namespace.
