@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use serin_api::keys;
 use serin_cluster::{apiserver::ApiServer, say};
-use serin_e2e_apiserver::with_istio;
+use serin_e2e_apiserver::{path, with_istio};
 
 use crate::faults::{Asked, Fate, Process};
 use crate::scenario::{Scenario, World, difference};
@@ -201,6 +202,31 @@ fn until(world: &World, mut so: impl FnMut() -> bool) -> Result<(), String> {
         }
         thread::sleep(LOOKED_AT_EVERY);
     }
+}
+
+#[test]
+fn a_wish_that_comes_while_another_is_taken_off_is_heeded_too() {
+    let server = server();
+    let world = World::new(&server, "wishes", Scenario::Withdrawal);
+    let at = path(&world.canary(Scenario::Withdrawal)).expect("a path");
+    let wish = |word: &str| json!({ "metadata": { "annotations": { keys::INTENT: word } } });
+    // Between the status that holds the first and the write that takes it off, its author changes their mind.
+    let (taken_off, abort, to) = (format!("PATCH {at}"), wish("abort"), Arc::clone(&server));
+    let said = AtomicUsize::new(0);
+    let there = at.clone();
+    let process = Process::new("wishes", move |asked: &Asked| {
+        if asked.line == taken_off && said.fetch_add(1, Ordering::SeqCst) == 0 {
+            to.merge(&there, &abort).expect("it is said");
+        }
+        Fate::Passes
+    });
+    let _controller = world.controller(&process);
+    until(&world, || Scenario::Withdrawal.has_begun(&world)).expect("it begins");
+    process.arm();
+    server.merge(&at, &wish("pause")).expect("it is said");
+    let status = || server.get(&at).unwrap_or_default()["status"].clone();
+    until(&world, || status()["phase"] == "Failed").expect("it is aborted");
+    assert_eq!(status()["serin"]["rollout"]["paused"], true, "the first was heeded as well");
 }
 
 /// Some at once, each with its number; what they have to say.

@@ -55,6 +55,8 @@ pub(crate) struct Asked {
     /// Of the writes since [`Process::arm`]; none of a read.
     pub(crate) write: Option<usize>,
     pub(crate) watch: bool,
+    /// Method and path.
+    pub(crate) line: String,
 }
 
 impl Process {
@@ -110,12 +112,12 @@ impl Process {
         if !self.armed.load(Ordering::SeqCst) {
             return Fate::Passes;
         }
+        let line = format!("{} {}", request.method(), request.uri().path());
         let write = (!reads).then(|| {
-            let line = format!("{} {}", request.method(), request.uri().path());
-            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
             self.writes.fetch_add(1, Ordering::SeqCst)
         });
-        (self.fate)(&Asked { write, watch })
+        (self.fate)(&Asked { write, watch, line })
     }
 
     fn die(&self) -> BoxError {

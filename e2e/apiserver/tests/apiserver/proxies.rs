@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use serin_cluster::apiserver::ApiServer;
 use ureq::Agent;
 
+/// The one that reports.
+pub(crate) const PROXY: &str = "sidecar~10.0.0.7~web";
 const PERIOD: Duration = Duration::from_millis(250);
 /// Requests to each track in a period, once the canary has any weight.
 const REQUESTS: u64 = 50;
@@ -136,7 +138,7 @@ impl Proxy {
         let rollouts = table["rollouts"].as_array().into_iter().flatten();
         let rollouts: Vec<Value> = rollouts.map(|it| self.rollout(it, failing)).collect();
         json!({
-            "version": 1, "scope": table["scope"], "proxy": "sidecar~10.0.0.7~web", "namespace": namespace,
+            "version": 1, "scope": table["scope"], "proxy": PROXY, "namespace": namespace,
             "boot": "0123456789abcdef", "sequence": self.sequence, "rollouts": rollouts,
         })
     }

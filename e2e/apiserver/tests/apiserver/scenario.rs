@@ -135,9 +135,13 @@ impl Scenario {
         Duration::from_millis(millis)
     }
 
-    /// As short as may be, but where a weight has to last.
+    /// As short as may be, but where a weight has to last. Each round is two writes.
     fn interval(self) -> &'static str {
-        if self == Self::Withdrawal { "1m" } else { "1s" }
+        match self {
+            Self::Withdrawal => "1m",
+            Self::Rollback => "10s",
+            _ => "1s",
+        }
     }
 }
 
