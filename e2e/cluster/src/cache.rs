@@ -1,9 +1,11 @@
 //! What is built once: entries of a directory outside the source tree, named by what they were made from.
 //!
-//! An entry is made beside its place and renamed into it, so one that is there is complete. An entry that a newer one
-//! of its name has replaced is removed once nobody has wanted it for some days; see [`old`].
+//! An entry is made beside its place and renamed into it, so one that is there was complete; whether it still is,
+//! [`whole`] tells. An entry that a newer one of its name has replaced is removed once nobody has wanted it for some
+//! days; see [`old`].
 
 mod old;
+mod whole;
 
 use std::{
     env,
@@ -37,15 +39,19 @@ pub fn entry(
     let cache = dir()?;
     let key = format!("{name}-{}", key(inputs));
     let place = cache.join(&key);
-    if place.exists() {
+    if place.exists() && whole::is(&place) {
         old::used(&place);
         return Ok(place);
     }
     fs::create_dir_all(&cache).with_context(|| unwritable(&cache))?;
     let _lock = lock(&cache, name).with_context(|| unwritable(&cache))?;
     if place.exists() {
-        old::used(&place);
-        return Ok(place);
+        if whole::is(&place) {
+            old::used(&place);
+            return Ok(place);
+        }
+        say::note(&format!("{} is damaged, and made again", place.display()));
+        remove(&place).with_context(|| format!("{} cannot be removed", place.display()))?;
     }
     sweep(&cache, name)?;
     // A path of this process: what a killed run started may still write to its own.
@@ -54,6 +60,7 @@ pub fn entry(
     ensure!(partial.exists(), "building {name} left nothing at {}", partial.display());
     fs::rename(&partial, &place)
         .with_context(|| format!("{} cannot become {}", partial.display(), place.display()))?;
+    whole::remember(&place);
     old::used(&place);
     old::remove_replaced(&cache, name);
     Ok(place)

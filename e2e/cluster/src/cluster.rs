@@ -13,7 +13,11 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{access::Access, forward::TARGETS, lock, place::Place, say, store};
+use crate::{
+    access::Access, forward::TARGETS, lock, machine, mesh, part::Kind, place::Place, process, say,
+    store,
+};
+pub use status::Status;
 
 /// The name of the cluster that is meant when no name is given.
 pub const DEFAULT: &str = "serin";
@@ -51,10 +55,23 @@ impl Cluster {
         outcome
     }
 
+    /// The last act of an `up` that a signal ends: what it changed of the machine is as before.
+    pub fn interrupted(&self) {
+        // A kubelet that has just begun would change it once more. The next `up` starts another.
+        let kubelet = process::recorded(&self.place, Kind::Kubelet.name());
+        if let Some(kubelet) = kubelet.filter(|_| machine::is_open()) {
+            kubelet.end();
+        }
+        machine::put_back();
+        let [up, down] = ["up", "down"].map(|it| self.command(it));
+        say::note(&format!("interrupted; `{up}` goes on, `{down}` removes"));
+    }
+
     /// Leaves nothing of it.
     pub fn down(&self) -> Result<()> {
         require_root()?;
         let lock = self.lock()?;
+        down::say_if_absent(&self.place);
         say::part("down", || down::down(self))?;
         // While it is held: whoever waits for it sees that the name is gone, and makes another.
         let _ = fs::remove_file(self.lock_path());
@@ -62,11 +79,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// A table of the parts.
-    pub fn status(&self) -> Result<String> {
+    /// A table of the parts, and what is missing.
+    pub fn status(&self) -> Result<Status> {
         // Whoever may not enter the namespace would see nothing ready.
         require_root()?;
-        status::table(self)
+        status::of(self)
     }
 
     /// Lines for a shell.
@@ -91,9 +108,17 @@ impl Cluster {
     /// Gives an image to the node: an OCI archive, as a file.
     pub fn load(&self, archive: &std::path::Path) -> Result<()> {
         require_root()?;
-        let ctr = self.state()?.ctr;
-        say::part(&format!("loading {}", archive.display()), || {
+        let (ctr, shown) = (self.state()?.ctr, archive.display());
+        ensure!(archive.exists(), "there is no file {shown}");
+        let loaded = say::part(&format!("loading {shown}"), || {
             store::import(&ctr, &self.place.socket(), archive)
+        });
+        let wanted = "a tar with an index.json (OCI) or a manifest.json (docker save)";
+        loaded.map_err(|error| {
+            if store::is_archive(archive) {
+                return error;
+            }
+            error.context(format!("{shown} seems to be no archive of an image: {wanted}"))
         })
     }
 
@@ -106,6 +131,10 @@ impl Cluster {
         let logs = self.logs();
         if logs.is_empty() {
             return Err(self.is_absent());
+        }
+        if let Some(pods) = mesh::logs(part) {
+            let env = self.command("env");
+            bail!("{part} runs in a pod: with `eval \"$({env})\"`, `{pods}` is its log");
         }
         bail!("there is no log of {part}; there are: {}", logs.join(", "))
     }

@@ -1,13 +1,15 @@
 //! Other programs that are run to their end, quietly: what they said is told when they fail.
 //!
 //! Each gets a process group of its own, so that all that it started ends with this program when a person or a
-//! supervisor ends it: a `go build` leaves no compilers behind.
+//! supervisor ends it: a `go build` leaves no compilers behind. When this program is killed, they carry a mark by which
+//! another one finds them.
 
 use std::{
+    io::Write as _,
     os::unix::process::CommandExt as _,
     process::{Command, Output, Stdio},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -21,50 +23,71 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::say;
+use crate::place::{Place, TOOL_MARK};
 
 /// The process groups that run now.
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
+/// The cluster on whose behalf they run, if it is one's.
+static MARK: OnceLock<String> = OnceLock::new();
+
 /// How long they may take to end by themselves; go removes its work directory, for one.
 const ENDING_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs it and returns what it printed, without spaces around it.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    fed(command, "")
+}
+
+/// The same for one that reads: all of it before it says much, or neither side would go on.
+pub(crate) fn fed(command: &mut Command, input: &str) -> Result<String> {
     let words = words(command);
-    let output = run(command).with_context(|| format!("`{words}` could not be started"))?;
+    let output = run(command, input).with_context(|| format!("`{words}` could not be started"))?;
     if !output.status.success() {
         bail!("`{words}` ended with {}: {}", output.status, told(&output));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// From now on, a signal that ends this program ends what it runs first. `advice` is the last line said.
-pub fn end_with_signals(advice: String) -> Result<()> {
+/// From now on, what is run carries that cluster's mark in its environment.
+pub(crate) fn mark(place: &Place) {
+    MARK.get_or_init(|| place.name().to_owned());
+}
+
+/// From now on, a signal that ends this program ends what it runs first, and then does this.
+pub fn end_with_signals(at_last: impl FnOnce() + Send + 'static) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             IS_ENDING.store(true, Ordering::SeqCst);
             end_all();
-            say::note(&advice);
+            at_last();
             std::process::exit(128 + signal);
         }
     });
     Ok(())
 }
 
-fn run(command: &mut Command) -> std::io::Result<Output> {
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+fn run(command: &mut Command, input: &str) -> std::io::Result<Output> {
+    if let Some(name) = MARK.get() {
+        command.env(TOOL_MARK, name);
+    }
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    command.process_group(0).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Held while it starts: whoever ends all knows of it.
-    let (child, group) = {
+    let (mut child, group) = {
         let mut running = running();
         let child = command.spawn()?;
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         running.extend(group);
         (child, group)
     };
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading says why.
+        let _ = stdin.write_all(input.as_bytes());
+    }
     let output = child.wait_with_output();
     running().retain(|it| Some(*it) != group);
     // It was ended, not failed: the last word is the signal's.
@@ -134,5 +157,20 @@ mod tests {
     fn what_is_printed_comes_back_without_its_end_of_line() {
         let said = output(Command::new("sh").args(["-c", "echo ' word '"])).expect("it runs");
         assert_eq!(said, "word");
+    }
+
+    #[test]
+    fn what_is_run_for_a_cluster_says_so_in_its_environment() {
+        mark(&Place::new("marked").expect("a name"));
+        let said = output(Command::new("sh").args(["-c", &format!("echo ${TOOL_MARK}")]));
+        assert_eq!(said.expect("it runs"), "marked");
+    }
+
+    #[test]
+    fn what_it_is_fed_it_reads_to_its_end() {
+        let long = "a line\n".repeat(100_000);
+        let said = fed(Command::new("wc").arg("-c"), &long).expect("it runs");
+        assert_eq!(said, long.len().to_string());
+        fed(&mut Command::new("true"), &long).expect("one that reads nothing is no failure");
     }
 }

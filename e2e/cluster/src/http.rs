@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use ureq::{
     Agent,
+    http::StatusCode,
     tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig},
 };
 
@@ -45,6 +46,15 @@ impl Api {
     /// The JSON at that path.
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
         read("GET", path, self.agent.get(self.at(path)).call())
+    }
+
+    /// Whether there is an object at that path.
+    pub(crate) fn has(&self, path: &str) -> Result<bool> {
+        let answer = self.agent.get(self.at(path)).call();
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Ok(false),
+            answer => read("GET", path, answer).map(|_| true),
+        }
     }
 
     /// Creates the object there, and returns it as it was stored.

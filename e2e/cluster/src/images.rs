@@ -7,7 +7,9 @@ mod archive;
 mod controller;
 mod layer;
 mod libraries;
+mod podinfo;
 mod root;
+mod tester;
 
 use std::{
     env,
@@ -39,16 +41,12 @@ pub const HUB: &str = "rig.serin.dev";
 /// What containerd starts in every pod.
 pub const PAUSE: &str = "rig.serin.dev/pause:1";
 
-/// The tags of Flagger's documentation (its tutorials and the gitops-istio recipe); each says it is that version.
-const PODINFO_TAGS: [&str; 6] = ["6.0.0", "6.0.1", "6.0.2", "6.0.3", "6.1.0", "6.1.1"];
-const PODINFO_NAMES: [&str; 2] = ["ghcr.io/stefanprodan/podinfo", "docker.io/stefanprodan/podinfo"];
-
 /// The workspace's own test apps.
 const APPS: [&str; 3] = ["faulty", "load", "receiver"];
 
 /// Every image that the cluster starts with.
 pub fn all() -> Result<Vec<Image>> {
-    Ok(vec![services()?, mesh()?, podinfo()?])
+    Ok(vec![services()?, mesh()?, podinfo::image()?, tester::image()?])
 }
 
 /// The workspace's test apps, built first if they have changed. They change more often than the rest, so a cluster
@@ -117,28 +115,6 @@ fn mesh() -> Result<Image> {
             Recipe::new(&[format!("{HUB}/pilot:{ISTIO}")], vec![root, pilot], run_pilot),
         ],
     )
-}
-
-/// podinfo as its own image has it: `./podinfo` in /home/app, `podcli` for probes, and curl.
-fn podinfo() -> Result<Image> {
-    let programs = programs::services()?;
-    let root = root::layer()?;
-    let shared = Layer::new(
-        "podinfo-shared",
-        vec![
-            Item::program(&programs.podcli, "usr/local/bin/podcli"),
-            Item::Tree { from: programs.podinfo_ui, to: "home/app/ui".into() },
-        ],
-    )?;
-    let recipe = |tag: &&str| -> Result<Recipe> {
-        let binary = programs::podinfo(tag)?;
-        let layer = Layer::new("podinfo", vec![Item::program(&binary, "home/app/podinfo")])?;
-        let references = PODINFO_NAMES.map(|name| format!("{name}:{tag}"));
-        let config = Config::run("./podinfo").user("100:101").directory("/home/app");
-        Ok(Recipe::new(&references, vec![root.clone(), shared.clone(), layer], config))
-    };
-    let recipes = PODINFO_TAGS.iter().map(recipe).collect::<Result<Vec<_>>>()?;
-    archive::write("podinfo", &recipes)
 }
 
 fn own(name: &str) -> String {

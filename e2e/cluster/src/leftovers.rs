@@ -1,6 +1,8 @@
 //! Everything that belongs to a cluster of a name, found without trusting its records: they may be gone, and what they
 //! name may have been killed with children left behind.
 
+mod strays;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -15,10 +17,11 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use crate::{
     cgroup, netns,
-    place::{MARK, Place},
+    place::{MARK, Place, TOOL_MARK},
     process::{self, Process},
     say,
 };
+pub(crate) use strays::remove as remove_strays;
 
 const DYING_WITHIN: Duration = Duration::from_secs(20);
 const GUESTS_LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -40,15 +43,27 @@ pub(crate) fn kill_all(place: &Place) -> Result<()> {
     }
 }
 
+/// Kills what an `up` that was killed had begun, such as a build: it would write where the next one does.
+pub(crate) fn kill_tools(place: &Place) {
+    let mark = format!("{TOOL_MARK}={}", place.name());
+    let tools = process::everybody().into_iter().filter(|it| marked(it.pid, &mark));
+    for tool in tools {
+        say::note(&format!("ending {}, which an earlier command began", tool.called()));
+        tool.end();
+    }
+}
+
 /// By the records, by the mark in their environment, by their network and by their cgroup; never this process or one
 /// that it came from, such as a shell that entered the namespace.
 pub(crate) fn processes(place: &Place) -> Vec<Process> {
-    let mark = format!("{MARK}={}", place.name());
+    let marks = [MARK, TOOL_MARK].map(|it| format!("{it}={}", place.name()));
     let network = netns::identity(place);
     let spared = ancestry();
     let mut found: BTreeMap<i32, Process> = BTreeMap::new();
-    let ours =
-        |it: &Process| marked(it.pid, &mark) || network.is_some_and(|id| lives_in(it.pid, id));
+    let ours = |it: &Process| {
+        marks.iter().any(|mark| marked(it.pid, mark))
+            || network.is_some_and(|id| lives_in(it.pid, id))
+    };
     let all = process::everybody().into_iter().filter(ours);
     for process in all.chain(process::all_recorded(place)).chain(cgroup::processes(place)) {
         if !spared.contains(&process.pid) {
@@ -63,9 +78,7 @@ pub(crate) fn processes(place: &Place) -> Vec<Process> {
 pub(crate) fn hang_up_on_guests(place: &Place) {
     let guests = guests(place);
     for guest in &guests {
-        let name = fs::read_to_string(format!("/proc/{}/comm", guest.pid)).unwrap_or_default();
-        let (name, pid) = (name.trim(), guest.pid);
-        say::note(&format!("ending {name}, process {pid}, which somebody started in its network"));
+        say::note(&format!("ending {}, which somebody started in its network", guest.called()));
         guest.hang_up();
     }
     let deadline = Instant::now() + GUESTS_LEAVE_WITHIN;
@@ -104,37 +117,6 @@ pub(crate) fn mounts_below(directories: &[PathBuf]) -> Vec<PathBuf> {
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points = text.lines().filter_map(|line| Some(unescape(line.split(' ').nth(4)?)));
     points.filter(|point| directories.iter().any(|it| point.starts_with(it))).collect()
-}
-
-/// Removes the few files that programs keep where no setting moves them.
-pub(crate) fn remove_strays(place: &Place) {
-    for socket in shim_sockets(place) {
-        let _ = fs::remove_file(socket);
-    }
-    let prefix = format!("{}-", place.long_name());
-    for entry in entries("/var/lib/cni/results") {
-        // NETWORK-CONTAINER-INTERFACE; another cluster's name may begin like ours.
-        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let container = name.strip_prefix(&prefix).and_then(|rest| rest.split('-').next());
-        if container.is_some_and(|it| it.len() == 64) {
-            let _ = fs::remove_file(entry);
-        }
-    }
-    for link in entries("/var/log/containers") {
-        if fs::read_link(&link).is_ok_and(|target| target.starts_with(place.run())) {
-            let _ = fs::remove_file(link);
-        }
-    }
-}
-
-/// Each pod's bundle names the socket of its shim.
-fn shim_sockets(place: &Place) -> Vec<PathBuf> {
-    let tasks = place.run().join("containerd/state/io.containerd.runtime.v2.task/k8s.io");
-    let address = |task: PathBuf| {
-        let text = fs::read_to_string(task.join("address")).ok()?;
-        Some(PathBuf::from(text.trim().strip_prefix("unix://")?))
-    };
-    entries(tasks).into_iter().filter_map(address).collect()
 }
 
 fn entries(directory: impl AsRef<Path>) -> Vec<PathBuf> {

@@ -55,7 +55,7 @@ enum Command {
     },
     /// Remove everything of it: processes, mounts, cgroups, the namespace
     Down,
-    /// Print which part runs and whether it is ready
+    /// Print which part runs and whether it is ready; exit code 1 when one that should be is not
     Status,
     /// Print KUBECONFIG and the addresses, for `eval "$(cargo xtask cluster env)"`
     Env,
@@ -89,7 +89,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say::note(&format!("failed: {error:#}"));
             ExitCode::FAILURE
@@ -97,18 +97,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<()> {
+fn run(args: &Args) -> Result<ExitCode> {
     let cluster = Cluster::named(&args.name)?;
+    if matches!(args.command, Command::Status) {
+        return status(&cluster);
+    }
+    obey(args, &cluster).map(|()| ExitCode::SUCCESS)
+}
+
+fn obey(args: &Args, cluster: &Cluster) -> Result<()> {
     match &args.command {
         Command::Up { bare } => {
             let extent = if *bare { Extent::Node } else { Extent::Mesh };
             let program = std::env::current_exe().context("this program's own path")?;
-            let [up, down] = ["up", "down"].map(|it| cluster.command(it));
-            command::end_with_signals(format!("interrupted; `{up}` goes on, `{down}` removes"))?;
+            let ending = cluster.clone();
+            command::end_with_signals(move || ending.interrupted())?;
             say::part("up", || cluster.up(extent, &program))
         }
         Command::Down => cluster.down(),
-        Command::Status => print(&cluster.status()?),
+        Command::Status => status(cluster).map(drop),
         Command::Env => print(&cluster.env()?),
         Command::Load { archives } => archives.iter().try_for_each(|it| cluster.load(it)),
         Command::PushModule { module } => {
@@ -118,7 +125,8 @@ fn run(args: &Args) -> Result<()> {
         Command::Install { flagger, release } => {
             let overlay = if *flagger { Overlay::Flagger } else { Overlay::Serin };
             let profile = if *release { Profile::Release } else { Profile::Debug };
-            say::part("install", || install::install(&cluster, &args.name, overlay, profile))
+            command::end_with_signals(|| say::note("interrupted; the same command goes on"))?;
+            say::part("install", || install::install(cluster, &args.name, overlay, profile))
         }
         Command::Logs { part } => {
             let path = cluster.log(part)?;
@@ -128,6 +136,18 @@ fn run(args: &Args) -> Result<()> {
         Command::Apiserver => apiserver(),
         Command::Forward { ports } => forward::serve(&Place::new(&args.name)?, ports),
     }
+}
+
+/// A failure too when something that is to run does not.
+fn status(cluster: &Cluster) -> Result<ExitCode> {
+    let status = cluster.status()?;
+    print(&status.table)?;
+    if status.missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (missing, up) = (status.missing.join(", "), cluster.command("up"));
+    say::note(&format!("not ready: {missing}; `{up}` mends what it can"));
+    Ok(ExitCode::FAILURE)
 }
 
 fn apiserver() -> Result<()> {

@@ -36,7 +36,19 @@ pub fn install(access: &Access) -> Result<()> {
         access.apply(&[METRICS_SERVER, REGISTRY, PROMETHEUS].join("\n---\n"))
     })?;
     let Some(reason) = istio::lacks(access)? else { return Ok(()) };
-    say::part(&format!("installing Istio {ISTIO} ({reason})"), || istio::install(access))
+    let title = format!("installing Istio {ISTIO} ({reason})");
+    say::part(&title, || istio::install(access, READY_WITHIN))
+}
+
+/// The deployments, as `NAMESPACE/NAME`.
+pub(crate) fn deployments() -> impl Iterator<Item = String> {
+    ready::DEPLOYMENTS.iter().map(|(namespace, name)| format!("{namespace}/{name}"))
+}
+
+/// How a person reads what one of them says.
+pub(crate) fn logs(part: &str) -> Option<String> {
+    let (namespace, name) = ready::DEPLOYMENTS.iter().find(|(_, name)| *name == part)?;
+    Some(format!("kubectl --namespace {namespace} logs deployment/{name}"))
 }
 
 /// Waits until all of it is ready; says what is not, now and then and when that takes too long.

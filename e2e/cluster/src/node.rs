@@ -16,13 +16,15 @@ use crate::{
     programs::Node,
 };
 
+const CONTAINERD_CONFIG: &str = "containerd/config.toml";
+
 /// Writes containerd's configuration for that root directory, and the pods' network; returns its command.
 pub(crate) fn containerd(programs: &Node, place: &Place, root: &Path) -> Result<Command> {
     let directory = place.run().join("containerd");
     let networks = directory.join("cni");
     fs::create_dir_all(&networks)?;
     write(&networks.join("10-pods.conflist"), &format!("{:#}", network(place)))?;
-    let config = directory.join("config.toml");
+    let config = place.run().join(CONTAINERD_CONFIG);
     let text = containerd_config(root, &directory) + &cri(programs, &directory, &networks);
     write(&config, &text)?;
     let mut command = Command::new(&programs.containerd);
@@ -52,6 +54,15 @@ address = {socket}
         state = quoted(&directory.join("state")),
         socket = quoted(&directory.join("containerd.sock")),
     )
+}
+
+/// The root directory that a cluster's containerd was told, as long as its configuration is there.
+pub(crate) fn configured_root(place: &Place) -> Option<PathBuf> {
+    let text = fs::read_to_string(place.run().join(CONTAINERD_CONFIG)).ok()?;
+    // What we quote for TOML reads as JSON, too.
+    let root: String =
+        text.lines().find_map(|line| serde_json::from_str(line.strip_prefix("root = ")?).ok())?;
+    Some(root.into())
 }
 
 /// The kubelet's side of it. `restrict_oom_score_adj`: in a container that may not raise its own priority, runc would

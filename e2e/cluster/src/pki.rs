@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
@@ -57,6 +57,18 @@ impl Pki {
             pki.write("complete", "")?;
         }
         Ok(pki)
+    }
+
+    /// An error that names a file that is not whole. New ones would fit nothing that runs or that was signed.
+    pub(crate) fn check(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let is_pem = path.extension().is_some();
+            ensure!(!is_pem || is_whole(&path), "{} is no whole PEM file", path.display());
+        }
+        let authority = self.path("ca.crt");
+        ensure!(authority.exists(), "{} is gone", authority.display());
+        Ok(())
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -130,6 +142,14 @@ impl Pki {
     }
 }
 
+fn is_whole(pem: &Path) -> bool {
+    fs::read_to_string(pem).is_ok_and(|text| {
+        let mut lines = text.trim().lines();
+        let is_mark = |line: Option<&str>, mark| line.is_some_and(|it| it.starts_with(mark));
+        is_mark(lines.next(), "-----BEGIN ") && is_mark(lines.last(), "-----END ")
+    })
+}
+
 fn leaf(purpose: ExtendedKeyUsagePurpose) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -160,4 +180,26 @@ fn api_names() -> Vec<String> {
         "kubernetes.default.svc.cluster.local",
     ];
     names.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let pki = Pki::in_directory(directory.path()).expect("made");
+        pki.check().expect("whole");
+        let path = pki.path("admin.key");
+        let text = fs::read_to_string(&path).expect("readable");
+        for cut in [0, 10, text.len() / 2] {
+            fs::write(&path, &text[..cut]).expect("written");
+            let error = pki.check().expect_err("cut").to_string();
+            assert!(error.contains("admin.key is no whole PEM"), "{error}");
+        }
+        fs::write(&path, text).expect("written");
+        fs::remove_file(pki.path("ca.crt")).expect("removed");
+        assert!(pki.check().is_err());
+    }
 }

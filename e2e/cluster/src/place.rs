@@ -1,7 +1,7 @@
 //! What belongs to a cluster of a name: its directories, its namespace, its cgroup; and the addresses inside, which are
 //! the same in every cluster because each has a network of its own.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Result, ensure};
 
@@ -32,6 +32,18 @@ pub const PROMETHEUS_PORT: u16 = 30090;
 pub(crate) const RUN: &str = "/run/serin-cluster";
 /// In the environment of every process of a cluster, so that it is found when all records are gone.
 pub(crate) const MARK: &str = "SERIN_CLUSTER_NAME";
+/// In the environment of what an `up` runs to its end, such as a build: nobody wants it once that `up` was killed.
+pub(crate) const TOOL_MARK: &str = "SERIN_CLUSTER_UP";
+
+/// The names of all clusters that have a directory here.
+pub(crate) fn names() -> Vec<String> {
+    let entries = fs::read_dir(RUN).into_iter().flatten().flatten();
+    let directories = entries.filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut names: Vec<String> =
+        directories.filter_map(|it| it.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
 
 /// A cluster's name and all that is derived from it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,12 +5,17 @@ use std::{
     fs::{self, OpenOptions},
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::place::{MARK, Place};
+
+/// Longer than the kernel takes to end one.
+const DYING_WITHIN: Duration = Duration::from_secs(10);
 
 /// A process, told apart from every other that ever had its id since the machine booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +41,24 @@ impl Process {
         self.send(Signal::KILL);
     }
 
+    /// The same, and waits until it is gone.
+    pub(crate) fn end(self) {
+        self.kill();
+        let deadline = Instant::now() + DYING_WITHIN;
+        while self.lives() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// SIGHUP, as when a terminal is closed.
     pub(crate) fn hang_up(self) {
         self.send(Signal::HUP);
+    }
+
+    /// For people: its name and its id.
+    pub(crate) fn called(self) -> String {
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        format!("{}, process {}", name.trim(), self.pid)
     }
 
     fn send(self, signal: Signal) {

@@ -55,10 +55,22 @@ pub struct Services {
     pub podinfo_ui: PathBuf,
 }
 
+/// What Flagger's users test with.
+pub struct LoadTester {
+    /// Flagger's own, which answers its webhooks.
+    pub loadtester: PathBuf,
+    /// What it makes load with.
+    pub hey: PathBuf,
+}
+
 /// The version that the cluster's API server says it is.
 pub const KUBERNETES: &str = "1.34.4";
 /// The version that the mesh says it is, and the tag of its images.
 pub const ISTIO: &str = "1.31.0";
+
+/// What the load tester of [`FLAGGER`] says it is, and the tag of its image in Flagger's manifests.
+pub const LOAD_TESTER: &str = "0.38.0";
+const FLAGGER: &str = "v1.44.0";
 
 const PODINFO: &str = "github.com/stefanprodan/podinfo";
 const PODINFO_VERSION: &str = "v1.8.1-0.20250910200901-e86405a8674e";
@@ -82,6 +94,8 @@ const COREDNS: Tool<'_> = Tool::plain("github.com/coredns/coredns", "v1.14.7");
 const METRICS_SERVER: Tool<'_> =
     Tool::plain("sigs.k8s.io/metrics-server/cmd/metrics-server", "v0.9.0");
 const PODCLI: Tool<'_> = Tool::plain("github.com/stefanprodan/podinfo/cmd/podcli", PODINFO_VERSION);
+const FLAGGERS_TESTER: Tool<'_> = Tool::plain("github.com/fluxcd/flagger/cmd/loadtester", FLAGGER);
+const HEY: Tool<'_> = Tool::plain("github.com/rakyll/hey", "v0.1.5");
 /// Without the tags one dependency of another discovery is not served by every proxy.
 const PROMETHEUS: Tool<'_> = Tool {
     package: "github.com/prometheus/prometheus/cmd/prometheus",
@@ -155,6 +169,14 @@ pub fn services() -> Result<Services> {
         registry: debian::path(&REGISTRY)?,
         podcli: go::install(&PODCLI, PODCLI.version)?,
         podinfo_ui: go::download(PODINFO, PODINFO_VERSION)?.join("ui"),
+    })
+}
+
+/// The load tester, and what it runs.
+pub fn load_tester() -> Result<LoadTester> {
+    Ok(LoadTester {
+        loadtester: go::install(&FLAGGERS_TESTER, FLAGGERS_TESTER.version)?,
+        hey: go::install(&HEY, HEY.version)?,
     })
 }
 

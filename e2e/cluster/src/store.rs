@@ -4,38 +4,31 @@
 //! Unpacked files are only ever the lower layers of containers and blobs are never written again, so sharing them is
 //! safe; the databases are copied.
 
+mod importer;
+
 use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
+    collections::BTreeSet,
+    fs::{self, File},
+    path::{Component, Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 
-use crate::{
-    cache, command, http,
-    images::Image,
-    node::{containerd_config, search_path},
-    place::Place,
-    process,
-    programs::Node,
-    say,
-};
+use crate::{cache, command, images::Image, node, place::Place, programs::Node, say};
 
 /// The archives that were imported into a root directory, whose names change with what is in them.
 const LIST: &str = "serin-archives";
+/// What containerd looks for in an archive: OCI's own, and Docker's.
+const INDICES: [&str; 2] = ["index.json", "manifest.json"];
 
-/// The root directory of that cluster's containerd: there already, or a copy of the kept one.
-pub(crate) fn prepare(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
-    let root = root(place)?;
+/// Makes the root directory of that cluster's containerd unless it is there: a copy of the kept one.
+pub(crate) fn prepare(programs: &Node, place: &Place, root: &Path, images: &[Image]) -> Result<()> {
     if root.exists() {
-        return Ok(root);
+        return Ok(());
     }
-    let kept = kept(programs, images)?;
-    say::part("copying containerd's images", || copy(&kept, &root))?;
-    Ok(root)
+    let kept = kept(programs, place, images)?;
+    say::part("copying containerd's images", || copy(&kept, root))
 }
 
 /// Imports what a containerd that was started earlier does not have yet.
@@ -67,6 +60,32 @@ pub(crate) fn root(place: &Place) -> Result<PathBuf> {
     Ok(cache::dir()?.join("containerd").join(place.name()))
 }
 
+/// Whether a path has the form of such a directory; whatever else a record names is not ours to use or remove.
+pub(crate) fn is_form(place: &Place, path: &Path) -> bool {
+    let plain = |it: Component<'_>| matches!(it, Component::RootDir | Component::Normal(_));
+    path.is_absolute()
+        && path.components().all(plain)
+        && path.ends_with(Path::new("containerd").join(place.name()))
+}
+
+/// Every root directory that a cluster of that name has left: `remembered`, the one that its containerd was told, and
+/// the one of this command's cache.
+pub(crate) fn left(place: &Place, remembered: Option<PathBuf>) -> BTreeSet<PathBuf> {
+    let told = node::configured_root(place);
+    let elsewhere = remembered.into_iter().chain(told);
+    let elsewhere = elsewhere.filter(|it| is_form(place, it) && holds_only_plugins(it));
+    elsewhere.chain(root(place)).collect()
+}
+
+/// As containerd leaves it, also when half of it has been removed.
+fn holds_only_plugins(directory: &Path) -> bool {
+    let known = |name: &str| {
+        name.starts_with("io.containerd.") || name.starts_with(LIST) || name == "tmpmounts"
+    };
+    let mut entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.all(|entry| entry.file_name().to_str().is_some_and(known))
+}
+
 /// Imports an archive into the containerd behind that socket.
 pub(crate) fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<()> {
     let mut command = Command::new(ctr);
@@ -76,90 +95,35 @@ pub(crate) fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<()> {
         .with_context(|| format!("{} is not imported", archive.display()))
 }
 
-fn kept(programs: &Node, images: &[Image]) -> Result<PathBuf> {
+/// Whether it looks like what can be imported: a tar with an index. One that is compressed does not, and may be.
+pub(crate) fn is_archive(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let is_index = |entry: std::io::Result<tar::Entry<'_, File>>| {
+        let entry = entry.ok()?;
+        let path = entry.path().ok()?;
+        let path = path.strip_prefix(".").unwrap_or(&path);
+        Some(INDICES.iter().any(|name| path == Path::new(name)))
+    };
+    let mut archive = tar::Archive::new(file);
+    archive.entries_with_seek().is_ok_and(|all| all.map_while(is_index).any(|it| it))
+}
+
+fn kept(programs: &Node, place: &Place, images: &[Image]) -> Result<PathBuf> {
     let archives: Vec<String> =
         images.iter().map(|image| image.archive.display().to_string()).collect();
     // The list's name stands for what else is in the directory.
     let inputs: Vec<&str> = [LIST].into_iter().chain(archives.iter().map(String::as_str)).collect();
     cache::entry("containerd-images", &inputs, |root| {
         let title = format!("importing {} archives of images", images.len());
-        say::part(&title, || import_all(programs, root, images))
+        say::part(&title, || importer::import_all(programs, place, root, images))?;
+        Ok(fs::write(root.join(LIST), lines(images))?)
     })
-}
-
-/// A containerd for the time of the import, which nobody else talks to.
-fn import_all(programs: &Node, root: &Path, images: &[Image]) -> Result<()> {
-    let directory = tempfile::Builder::new().prefix("serin-containerd-").tempdir()?;
-    let containerd = Importer::start(programs, root, directory.path())?;
-    let one = |image: &Image| import(&programs.ctr, &containerd.socket, &image.archive);
-    let imported: Vec<Result<()>> = thread::scope(|scope| {
-        let all: Vec<_> = images.iter().map(|image| scope.spawn(move || one(image))).collect();
-        all.into_iter()
-            .map(|it| it.join().unwrap_or_else(|_| Err(anyhow!("an import panicked"))))
-            .collect()
-    });
-    imported.into_iter().collect::<Result<()>>()?;
-    fs::write(root.join(LIST), lines(images))?;
-    Ok(())
 }
 
 fn lines(images: &[Image]) -> String {
     let paths: Vec<String> =
         images.iter().map(|image| image.archive.display().to_string()).collect();
     paths.join("\n")
-}
-
-struct Importer {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl Importer {
-    fn start(programs: &Node, root: &Path, directory: &Path) -> Result<Self> {
-        let config = directory.join("config.toml");
-        let text = containerd_config(root, directory).replace(
-            "disabled_plugins = [",
-            "disabled_plugins = [\n  \"io.containerd.grpc.v1.cri\",",
-        );
-        fs::write(&config, text)?;
-        let log = directory.join("log");
-        let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(&programs.containerd)
-            .arg("--config")
-            .arg(config)
-            .env("PATH", search_path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .context("containerd could not be started")?;
-        let socket = directory.join("containerd.sock");
-        let answers = || {
-            let mut ctr = Command::new(&programs.ctr);
-            ctr.arg("--address").arg(&socket).args(["--timeout", "2s", "version"]);
-            ctr.stdout(Stdio::null()).stderr(Stdio::null());
-            socket.exists() && ctr.status().is_ok_and(|status| status.success())
-        };
-        http::eventually("containerd to answer", Duration::from_secs(30), answers, || match child
-            .try_wait()?
-        {
-            Some(status) => bail!("containerd ended with {status}; {}", process::tail(&log)),
-            None => Ok(()),
-        })?;
-        Ok(Self { child, socket })
-    }
-}
-
-impl Drop for Importer {
-    /// The databases are to be closed before anybody copies them, so it is asked to end.
-    fn drop(&mut self) {
-        use rustix::process::{Pid, Signal, kill_process};
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let _ = self.child.wait();
-    }
 }
 
 fn copy(kept: &Path, root: &Path) -> Result<()> {
@@ -187,4 +151,49 @@ fn unlink_databases(root: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_directory_of_the_expected_form_is_taken_for_ours() {
+        let place = Place::new("one").expect("a name");
+        assert!(is_form(&place, Path::new("/var/cache/containerd/one")));
+        for bad in ["/", "/etc", "containerd/one", "/x/containerd/two", "/x/../containerd/one"] {
+            assert!(!is_form(&place, Path::new(bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_directory_with_anything_else_in_it_is_not_ours() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in ["io.containerd.metadata.v1.bolt", "tmpmounts", LIST] {
+            fs::create_dir(directory.path().join(name)).expect("made");
+        }
+        assert!(holds_only_plugins(directory.path()));
+        fs::write(directory.path().join("letters"), "").expect("written");
+        assert!(!holds_only_plugins(directory.path()));
+    }
+
+    #[test]
+    fn an_archive_has_an_index() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("image.tar");
+        fs::write(&file, "no tar at all".repeat(100)).expect("written");
+        assert!(!is_archive(&file));
+        assert!(!is_archive(directory.path()), "a directory");
+        for (index, is) in [("index.json", true), ("./manifest.json", true), ("data.json", false)] {
+            let mut tar = tar::Builder::new(File::create(&file).expect("made"));
+            for name in ["blobs/sha256/0", index] {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(2);
+                tar.append_data(&mut header, name, &b"{}"[..]).expect("appended");
+            }
+            tar.finish().expect("finished");
+            drop(tar);
+            assert_eq!(is_archive(&file), is, "{index}");
+        }
+    }
 }

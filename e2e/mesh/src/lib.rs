@@ -15,6 +15,7 @@ pub mod load;
 pub mod mesh;
 pub mod plugin;
 pub mod prometheus;
+pub mod release;
 pub mod reports;
 pub mod settings;
 pub mod space;

@@ -4,12 +4,13 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, body::Bytes, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use serin_e2e_apps::load::{Options, Outcome, Progress, run};
-use tokio::{net::TcpStream, task::JoinHandle};
+use serin_e2e_apps::load::{Options, Outcome, Plan, Progress, run};
+use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 
 use crate::{forward::Forward, mesh::Mesh};
 
@@ -33,7 +34,15 @@ pub struct Load {
 /// A load under way.
 pub struct Running {
     outcome: JoinHandle<Result<Outcome>>,
-    address: SocketAddr,
+    sender: Sender,
+}
+
+/// Who sends it.
+enum Sender {
+    /// A generator in the mesh.
+    There(SocketAddr),
+    /// This process, until it is told to stop.
+    Here(oneshot::Sender<()>),
 }
 
 impl Order {
@@ -80,11 +89,33 @@ impl Order {
         self
     }
 
+    /// Like so many users in turn, each named by this header.
+    #[must_use]
+    pub fn users(mut self, users: u64, header: &str) -> Self {
+        self.0["users"] = json!(users);
+        self.0["user-header"] = json!(header);
+        self
+    }
+
     /// Sends it from this process.
     pub async fn run_here(&self) -> Result<Outcome> {
+        Ok(run(&self.plan()?, &Progress::default(), std::future::pending()).await)
+    }
+
+    /// Begins to send it from this process.
+    pub fn begin_here(&self) -> Result<Running> {
+        let plan = self.plan()?;
+        let (stop, stopped) = oneshot::channel();
+        let outcome = tokio::spawn(async move {
+            let stopped = stopped.map(drop);
+            Ok(run(&plan, &Progress::default(), stopped).await)
+        });
+        Ok(Running { outcome, sender: Sender::Here(stop) })
+    }
+
+    fn plan(&self) -> Result<Plan> {
         let options: Options = serde_json::from_value(self.0.clone())?;
-        let plan = options.plan().map_err(|error| anyhow!(error))?;
-        Ok(run(&plan, &Progress::default(), std::future::pending()).await)
+        options.plan().map_err(|error| anyhow!(error))
     }
 }
 
@@ -105,19 +136,18 @@ impl Load {
     pub fn begin(&self, order: Order) -> Running {
         let address = self.address;
         let outcome = tokio::spawn(async move { send(address, &order).await });
-        Running { outcome, address }
+        Running { outcome, sender: Sender::There(address) }
     }
 }
 
 impl Running {
     /// Ends it, and all others of this generator.
     pub async fn stop(self) -> Result<Outcome> {
-        exchange(self.address, "/stop", &json!({})).await?;
-        self.ended().await
-    }
-
-    /// Waits for its end.
-    pub async fn ended(self) -> Result<Outcome> {
+        match self.sender {
+            Sender::There(address) => drop(exchange(address, "/stop", &json!({})).await?),
+            // Whoever is not there any more has come to its end.
+            Sender::Here(stop) => drop(stop.send(())),
+        }
         self.outcome.await.context("the load was lost")?
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 
 /// What injection is told: little is requested, for many pods share few cores, and two workers each, for one would hide
 /// what differs between them.
-const SIDECAR: &str = r#"{
+pub const SIDECAR: &str = r#"{
   "proxy.istio.io/config": "concurrency: 2",
   "sidecar.istio.io/proxyCPU": "5m",
   "sidecar.istio.io/proxyMemory": "40Mi"

@@ -8,6 +8,6 @@ mod service;
 mod tally;
 
 pub use options::{Options, Plan};
-pub use outcome::{Failures, Latency, Outcome};
+pub use outcome::{Failures, Latency, Outcome, Span};
 pub use program::{Cli, run_cli};
 pub use run::{Progress, run};

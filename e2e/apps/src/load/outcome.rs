@@ -35,6 +35,24 @@ pub struct Outcome {
     pub latency_ms: Option<Latency>,
     /// The same of each version's answers.
     pub version_latency_ms: BTreeMap<String, Latency>,
+    /// When each version answered, after the load's beginning.
+    #[serde(default)]
+    pub version_span_s: BTreeMap<String, Span>,
+    /// When the app failed on purpose, if it did.
+    #[serde(default)]
+    pub fault_span_s: Option<Span>,
+    /// When requests failed otherwise: the first of them.
+    #[serde(default)]
+    pub otherwise_s: Vec<f64>,
+}
+
+/// From the first to the last, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first.
+    pub first: f64,
+    /// The last.
+    pub last: f64,
 }
 
 /// Failures by their maker.
@@ -61,6 +79,14 @@ pub struct Latency {
     pub p99: f64,
     /// None took longer.
     pub max: f64,
+}
+
+impl Span {
+    /// With one more in it.
+    pub(super) fn extend(span: &mut Option<Self>, at: f64) {
+        let Self { first, last } = span.unwrap_or(Self { first: at, last: at });
+        *span = Some(Self { first: first.min(at), last: last.max(at) });
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -71,17 +71,18 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
             let (client, plan) = &*shared;
             let fate = fate(client, plan, index).await;
             drop(place);
-            fate
+            (fate, began.elapsed())
         });
     }
     while let Some(done) = under_way.join_next().await {
         // A request that panicked is none that was answered.
-        tally.count(done.unwrap_or(Fate::Lost("failed")));
+        tally.count(done.unwrap_or_else(|_| (Fate::Lost("failed"), began.elapsed())));
     }
     let elapsed_s = began.elapsed().as_secs_f64();
     let (latency_ms, version_latency_ms) = (tally.latency(), tally.version_latencies());
     let versions = tally.versions();
-    let Tally { status, failures, lost, answered, .. } = tally;
+    let Tally { status, failures, lost, answered, version_spans, faults, otherwise, .. } = tally;
+    let spans = version_spans.into_iter().filter_map(|(version, span)| Some((version, span?)));
     Outcome {
         url: plan.options.url.clone(),
         rps: plan.options.rps,
@@ -97,6 +98,9 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
         transport: lost,
         latency_ms,
         version_latency_ms,
+        version_span_s: spans.collect(),
+        fault_span_s: faults,
+        otherwise_s: otherwise,
     }
 }
 

@@ -18,7 +18,8 @@ const KEPT: Duration = Duration::from_hours(4 * 24);
 
 /// Remembers that somebody wanted the entry now; where the cache may not be written, nothing is removed either.
 pub(super) fn used(entry: &Path) {
-    let _ = File::create(mark(entry)).and_then(|mark| mark.set_modified(SystemTime::now()));
+    let mark = File::options().create(true).append(true).open(mark(entry));
+    let _ = mark.and_then(|mark| mark.set_modified(SystemTime::now()));
 }
 
 /// Whether a file's name begins with that entry's name and a key.
@@ -70,7 +71,7 @@ fn replaced(entries: &[Entry], now: SystemTime) -> Vec<&Path> {
 }
 
 /// Beside the entry, which may be a file.
-fn mark(entry: &Path) -> PathBuf {
+pub(super) fn mark(entry: &Path) -> PathBuf {
     let name = entry.file_name().unwrap_or_default().to_string_lossy();
     entry.with_file_name(format!(".{name}.used"))
 }

@@ -3,11 +3,11 @@
 
 use std::{fs, io::ErrorKind, path::PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::Cluster;
-use crate::forward::TARGETS;
+use crate::{forward::TARGETS, store};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct State {
@@ -20,6 +20,9 @@ pub(super) struct State {
     pub(super) kubectl: PathBuf,
     /// containerd's own client.
     pub(super) ctr: PathBuf,
+    /// Whether there is to be what runs in pods.
+    #[serde(default)]
+    pub(super) is_mesh: bool,
 }
 
 impl Cluster {
@@ -31,8 +34,10 @@ impl Cluster {
             Err(error) => return Err(error).context(path.display().to_string()),
         };
         let again = self.command("down");
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} does not read; begin anew by `{again}`", path.display()))
+        let damaged = || format!("{} is damaged; begin anew by `{again}`", path.display());
+        let state: State = serde_json::from_str(&text).with_context(damaged)?;
+        ensure!(store::is_form(&self.place, &state.store), "{}", damaged());
+        Ok(state)
     }
 
     pub(super) fn remember(&self, state: &State) -> Result<()> {

@@ -8,13 +8,11 @@ use serde_json::Value;
 
 use super::{Cluster, Extent, state::State};
 use crate::{
-    cgroup,
+    cgroup, command,
     control_plane::{self, Layout, Network},
     forward,
     http::{self, Api},
-    images, kubeconfig,
-    machine::Settings,
-    mesh, netns, node,
+    images, kubeconfig, leftovers, machine, mesh, netns, node,
     part::{self, Kind, PORTS, Part},
     pki::{self, Pki},
     place::{NODE, NODE_ADDRESS},
@@ -39,11 +37,13 @@ struct Plan<'c> {
 }
 
 pub(super) fn up(cluster: &Cluster, extent: Extent, program: &Path) -> Result<()> {
+    leftovers::kill_tools(&cluster.place);
+    command::mark(&cluster.place);
     let (control, node) = (programs::control_plane()?, programs::node()?);
     let images = images::all()?;
     clear_remains(cluster)?;
-    let plan = say::part("network, cgroup, keys", || prepare(cluster, control, node))?;
-    store::prepare(&plan.node, &cluster.place, &images)?;
+    let plan = say::part("network, cgroup, keys", || prepare(cluster, extent, control, node))?;
+    store::prepare(&plan.node, &cluster.place, &plan.state.store, &images)?;
     say::part("control plane and container runtime", || plan.start(&plan.first()?))?;
     store::catch_up(&plan.node, &cluster.place, &plan.state.store, &images)?;
     plan.forward(program)?;
@@ -79,14 +79,21 @@ fn clear_remains(cluster: &Cluster) -> Result<()> {
     say::part("removing what an unfinished cluster left", || super::down::down(cluster))
 }
 
-fn prepare(cluster: &Cluster, control: ControlPlane, node: Node) -> Result<Plan<'_>> {
+fn prepare(
+    cluster: &Cluster,
+    extent: Extent,
+    control: ControlPlane,
+    node: Node,
+) -> Result<Plan<'_>> {
     let place = &cluster.place;
     fs::create_dir_all(place.run())
         .with_context(|| format!("{} cannot be made", place.run().display()))?;
     netns::make(place)?;
     cgroup::make(place)?;
     let pki = Pki::in_directory(&place.run().join("pki"))?;
-    let state = state(cluster, &node)?;
+    pki.check().with_context(|| format!("begin anew by `{}`", cluster.command("down")))?;
+    let mut state = state(cluster, &node)?;
+    state.is_mesh |= extent == Extent::Mesh;
     cluster.remember(&state)?;
     let data = place.run();
     let layout = Layout { pki, data, ports: PORTS, network: Network::Node(NODE_ADDRESS) };
@@ -104,6 +111,7 @@ fn state(cluster: &Cluster, node: &Node) -> Result<State> {
             store: store::root(place)?,
             kubectl,
             ctr,
+            is_mesh: false,
         });
     };
     let mut state = State { kubectl, ctr, ..old };
@@ -134,9 +142,12 @@ impl Plan<'_> {
     }
 
     fn node_up(&self) -> Result<()> {
-        let settings = Settings::now();
+        // Closed when the node is Ready, or never will be.
+        let _window = machine::Window::open()?;
         let api = self.api()?;
-        let node = || api.get(&format!("/api/v1/nodes/{NODE}"));
+        let path = format!("/api/v1/nodes/{NODE}");
+        self.end_kubelet_without_node(api.has(&path)?);
+        let node = || api.get(&path);
         // A kubelet that died left a node that still says Ready; only what it says from now on counts.
         let running = process::recorded(&self.cluster.place, Kind::Kubelet.name()).is_some();
         let since = if running { Timestamp::UNIX_EPOCH } else { Timestamp::now() };
@@ -152,8 +163,16 @@ impl Plan<'_> {
             let beats = || api.get(LEASE).is_ok_and(|it| is_renewed(&it, since));
             self.wait_for("the node's heartbeat", beats)?;
         }
-        settings.put_back();
         Ok(())
+    }
+
+    /// A kubelet registers its node when it starts, and never again.
+    fn end_kubelet_without_node(&self, has_node: bool) {
+        let kubelet = process::recorded(&self.cluster.place, Kind::Kubelet.name());
+        if let Some(kubelet) = kubelet.filter(|_| !has_node) {
+            say::note("the node was deleted; ending the kubelet, which will register it anew");
+            kubelet.end();
+        }
     }
 
     fn wait_for(&self, what: &str, so: impl FnMut() -> bool) -> Result<()> {

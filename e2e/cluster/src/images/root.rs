@@ -14,7 +14,7 @@ use super::layer::{Layer, Writer, header};
 use crate::{cache, command, programs, say};
 
 const SUITE: &str = "bookworm";
-const PACKAGES: &str = "iptables,ca-certificates,curl";
+const PACKAGES: &str = "iptables,ca-certificates,curl,wget";
 /// What no program reads: package lists, logs, and pages for people.
 const LEFT_OUT: [&str; 8] = [
     "dev",

@@ -2,11 +2,10 @@
 //!
 //! Its installation takes a while, so a mark in the cluster and a look at its objects tell when there is nothing to do.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use super::ready;
 use crate::{
@@ -41,13 +40,15 @@ pub(super) fn lacks(access: &Access) -> Result<Option<String>> {
 }
 
 /// Waits for istiod before it goes on to the gateway, and for that.
-pub(super) fn install(access: &Access) -> Result<()> {
-    let file = operator()?;
+pub(super) fn install(access: &Access, patience: Duration) -> Result<()> {
     let mut command = Command::new(programs::mesh()?.istioctl);
-    command.args(["install", "--skip-confirmation", "--filename"]).arg(file.path());
-    if let Err(error) = command::output(command.env("KUBECONFIG", &access.kubeconfig)) {
-        let pods = ready::stuck_pods(access)?.join("\n  ");
-        return Err(error.context(format!("Istio is not installed; these pods wait:\n  {pods}\n")));
+    command.args(["install", "--skip-confirmation", "--filename", "-"]);
+    command.arg(format!("--readiness-timeout={}s", patience.as_secs()));
+    if let Err(error) = command::fed(command.env("KUBECONFIG", &access.kubeconfig), OPERATOR) {
+        // What it says of itself is only what it waited for.
+        let why = ready::all_unready(access).unwrap_or_else(|error| vec![format!("{error:#}")]);
+        let why = why.join("\n  ");
+        return Err(error.context(format!("Istio is not installed; not ready:\n  {why}\n")));
     }
     set_mark(access)
 }
@@ -57,19 +58,11 @@ fn manifests_file() -> Result<PathBuf> {
     let istioctl = programs::mesh()?.istioctl;
     let inputs = [OPERATOR, &istioctl.display().to_string()];
     cache::entry("istio-manifests", &inputs, |place| {
-        let file = operator()?;
         let mut command = Command::new(&istioctl);
         let objects =
-            command::output(command.args(["manifest", "generate", "--filename"]).arg(file.path()))?;
+            command::fed(command.args(["manifest", "generate", "--filename", "-"]), OPERATOR)?;
         fs::write(place, objects).with_context(|| format!("{} cannot be written", place.display()))
     })
-}
-
-/// What istioctl is to install; the file lives as long as the value.
-fn operator() -> Result<NamedTempFile> {
-    let file = tempfile::Builder::new().prefix("istio-").suffix(".yaml").tempfile()?;
-    fs::write(file.path(), OPERATOR)?;
-    Ok(file)
 }
 
 fn wanted() -> String {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{access::Access, http, netns, place::Place};
 
 /// What is waited for, by namespace.
-const DEPLOYMENTS: [(&str, &str); 6] = [
+pub(super) const DEPLOYMENTS: [(&str, &str); 6] = [
     ("kube-system", "coredns"),
     ("kube-system", "metrics-server"),
     ("kube-system", "registry"),
@@ -17,15 +17,14 @@ const DEPLOYMENTS: [(&str, &str); 6] = [
     ("istio-system", "istiod"),
     ("istio-system", "istio-ingressgateway"),
 ];
+/// Of these, what istioctl makes.
+const ISTIO: usize = 4;
 const METRICS_API: &str = "v1beta1.metrics.k8s.io";
 
 /// The deployments that lack a pod, the pods that do not answer, and the metrics API when it does not.
 pub(super) fn unready(access: &Access, place: &Place) -> Result<Vec<String>> {
     let found = items(access, "deployments")?;
-    let mut waiting: Vec<String> = DEPLOYMENTS
-        .iter()
-        .filter_map(|(namespace, name)| lacking(&found, namespace, name))
-        .collect();
+    let mut waiting = all_lacking(&found);
     if waiting.is_empty() {
         waiting.extend(unanswering(&found, &items(access, "pods")?, place));
     }
@@ -45,13 +44,18 @@ pub(super) fn stuck_pods(access: &Access) -> Result<Vec<String>> {
     Ok(stuck(&items(access, "pods")?))
 }
 
-/// The first of our deployments that somebody has scaled to no pods.
+/// The same, and each deployment that lacks a pod.
+pub(super) fn all_unready(access: &Access) -> Result<Vec<String>> {
+    Ok([all_lacking(&items(access, "deployments")?), stuck_pods(access)?].concat())
+}
+
+/// The first of Istio's deployments that somebody has scaled to no pods; the others' manifests say how many they have.
 pub(super) fn scaled_to_nothing(access: &Access) -> Result<Option<String>> {
     let found = items(access, "deployments")?;
     let empty = |(namespace, name): &&(&str, &str)| {
         deployment(&found, namespace, name).is_some_and(|it| it["spec"]["replicas"] == 0)
     };
-    let first = DEPLOYMENTS.iter().find(empty);
+    let first = DEPLOYMENTS[ISTIO..].iter().find(empty);
     Ok(first.map(|(namespace, name)| format!("deployment {namespace}/{name} has no pods")))
 }
 
@@ -68,6 +72,11 @@ fn deployment<'o>(found: &'o [Value], namespace: &str, name: &str) -> Option<&'o
     let of =
         |it: &&Value| it["metadata"]["namespace"] == namespace && it["metadata"]["name"] == name;
     found.iter().find(of)
+}
+
+fn all_lacking(found: &[Value]) -> Vec<String> {
+    let lacking = |(namespace, name): &(&str, &str)| lacking(found, namespace, name);
+    DEPLOYMENTS.iter().filter_map(lacking).collect()
 }
 
 /// What a deployment waits for: nothing when all its pods are of its present template and available.

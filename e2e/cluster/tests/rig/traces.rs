@@ -24,6 +24,8 @@ pub(crate) struct Traces {
     /// The host's own network devices.
     devices: BTreeSet<String>,
     settings: Vec<String>,
+    /// What its pods have where nothing carries its name: to be looked at again when nothing else tells of them.
+    strays: BTreeSet<PathBuf>,
 }
 
 impl Traces {
@@ -39,6 +41,7 @@ impl Traces {
             rules: rules(),
             devices: listed("/sys/class/net"),
             settings: settings(),
+            strays: strays(name),
         }
     }
 
@@ -51,6 +54,11 @@ impl Traces {
             && self.files.is_empty()
     }
 
+    /// Of its strays, those that are still there.
+    pub(crate) fn left(&self) -> Vec<&PathBuf> {
+        self.strays.iter().filter(|it| it.exists()).collect()
+    }
+
     /// Everything that a running cluster must show is seen.
     pub(crate) fn is_rich(&self) -> bool {
         self.processes.len() >= 9
@@ -59,6 +67,9 @@ impl Traces {
             && self.cgroups.len() > 8
             && !self.files.is_empty()
             && self.networks.len() >= 2
+            && ["cni-loopback-", "/run/containerd/s/"]
+                .iter()
+                .all(|kind| self.strays.iter().any(|it| it.display().to_string().contains(kind)))
     }
 }
 
@@ -70,7 +81,7 @@ pub(crate) fn processes_in(networks: &BTreeSet<u64>) -> Vec<String> {
     listed("/proc").into_iter().filter(inside).collect()
 }
 
-fn processes(name: &str) -> BTreeSet<String> {
+pub(crate) fn processes(name: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let own = std::process::id().to_string();
     for pid in listed("/proc").into_iter().filter(|it| it.parse::<u32>().is_ok() && *it != own) {
@@ -153,7 +164,33 @@ fn rules() -> Vec<String> {
     rules
 }
 
-fn settings() -> Vec<String> {
-    let names = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"];
+/// What a kubelet sets.
+pub(crate) fn settings() -> Vec<String> {
+    let names = [
+        "vm/overcommit_memory",
+        "vm/panic_on_oom",
+        "kernel/panic",
+        "kernel/panic_on_oops",
+        "kernel/keys/root_maxkeys",
+        "kernel/keys/root_maxbytes",
+    ];
     names.map(|name| fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default()).to_vec()
+}
+
+/// What CNI remembers of its pods' loopback, and the sockets that its shims' bundles name.
+fn strays(name: &str) -> BTreeSet<PathBuf> {
+    let results = Path::new("/var/lib/cni/results");
+    let prefix = format!("serin-cluster-{name}-");
+    let own = listed("/var/lib/cni/results");
+    let pods = own.iter().filter_map(|it| it.strip_prefix(&prefix)?.strip_suffix("-eth0"));
+    let mut strays: BTreeSet<PathBuf> =
+        pods.map(|pod| results.join(format!("cni-loopback-{pod}-lo"))).collect();
+    let tasks =
+        format!("/run/serin-cluster/{name}/containerd/state/io.containerd.runtime.v2.task/k8s.io");
+    strays.extend(listed(&tasks).iter().filter_map(|task| {
+        let address = fs::read_to_string(Path::new(&tasks).join(task).join("address")).ok()?;
+        Some(PathBuf::from(address.strip_prefix("unix://")?))
+    }));
+    strays.retain(|it| it.exists());
+    strays
 }
