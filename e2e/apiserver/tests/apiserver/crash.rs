@@ -66,6 +66,10 @@ fn a_crash_at_any_write_ends_as_no_crash() {
         let begun = Instant::now();
         let (wanted, writes) = without_fault(&server, scenario);
         assert!(writes.len() >= scenario.writes_min(), "{writes:#?}");
+        assert!(
+            !scenario.decides() || writes[0].ends_with("/status"),
+            "applied first: {writes:#?}"
+        );
 
         let all = (0..writes.len()).flat_map(|at| [Crash::Before(at), Crash::After(at)]);
         let died = AtomicUsize::new(0);

@@ -125,6 +125,11 @@ impl Scenario {
         }
     }
 
+    /// It begins with a decision, which is committed before anything is applied.
+    pub(crate) fn decides(self) -> bool {
+        matches!(self, Self::Promotion | Self::Rollback | Self::Stuck)
+    }
+
     fn reverts(self) -> bool {
         matches!(self, Self::Deletion | Self::Withdrawal)
     }
