@@ -78,6 +78,7 @@ fn judged(scope: &str, reporting: i64, expected: Option<usize>) -> Finding {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use serin_rollout::Status;
 
     use super::*;
 
@@ -111,7 +112,7 @@ mod tests {
     fn scopes_of_all_releases_are_looked_at_once() {
         let canary = |scopes| {
             let status = json!({ "serin": { "scopes": scopes } });
-            let mut canary = super::super::super::view::fixture::view(&Default::default()).canary;
+            let mut canary = super::super::super::view::fixture::view(&Status::default()).canary;
             canary.status = serde_json::from_value(status).unwrap();
             canary
         };

@@ -79,9 +79,8 @@ impl Scenario {
     /// Fewer writes are no such scenario.
     pub(crate) fn writes_min(self) -> usize {
         match self {
-            Self::Initialization => 12,
             Self::Promotion => 20,
-            Self::Rollback => 12,
+            Self::Initialization | Self::Rollback => 12,
             Self::Stuck | Self::Deletion | Self::Withdrawal => 6,
         }
     }
