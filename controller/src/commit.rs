@@ -7,8 +7,8 @@ use serde_json::json;
 use serin_api::canary::CanaryStatus;
 use serin_api::{Canary, keys};
 
-/// Writes a status, if it differs from the one that was read; the Canary's version that followed. The API server refuses
-/// it (409) if the Canary has changed.
+/// Writes a status, if it differs from the one that was read; the Canary's version that followed. The API server
+/// refuses it (409) if the Canary has changed.
 pub(crate) async fn commit(
     client: &Client,
     canary: &Canary,

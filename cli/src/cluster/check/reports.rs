@@ -66,8 +66,9 @@ fn judged(scope: &str, reporting: i64, expected: Option<usize>) -> Finding {
     let all = expected.map_or(String::new(), |all| format!(" of {all}"));
     let what = format!("scope {scope}: {reporting}{all} proxies report");
     let expected = expected.and_then(|all| i64::try_from(all).ok());
-    let log = "unless the release has only just begun, look for `wasm` in the log of a proxy that does not: the module could not be fetched, or the receiver's \
-               Service is hidden from it by a Sidecar or a NetworkPolicy (docs/install.md)";
+    let log = "unless the release has only just begun, look for `wasm` in the log of a proxy that does not: \
+               the module could not be fetched, or the receiver's Service is hidden from it by a Sidecar or a \
+               NetworkPolicy (docs/install.md)";
     match expected {
         _ if reporting == 0 => Finding::Bad(what, log.to_owned()),
         Some(all) if reporting < all => Finding::Note(what, log.to_owned()),
