@@ -70,6 +70,10 @@ fn judged(scope: &str, reporting: i64, expected: Option<usize>) -> Finding {
                the module could not be fetched, or the receiver's Service is hidden from it by a Sidecar or a \
                NetworkPolicy (docs/install.md)";
     match expected {
+        Some(0) => Finding::Note(
+            format!("scope {scope}: no pod there has a proxy"),
+            "its pods' requests are not steered: they are served by primary".to_owned(),
+        ),
         _ if reporting == 0 => Finding::Bad(what, log.to_owned()),
         Some(all) if reporting < all => Finding::Note(what, log.to_owned()),
         _ => Finding::Good(what),
@@ -86,7 +90,8 @@ mod tests {
     #[test]
     fn silence_is_bad_and_fewer_than_there_are_worth_a_note() {
         assert!(matches!(judged("mesh", 0, None), Finding::Bad(..)));
-        assert!(matches!(judged("mesh", 0, Some(0)), Finding::Bad(..)));
+        assert!(matches!(judged("mesh", 0, Some(1)), Finding::Bad(..)));
+        assert!(matches!(judged("mesh", 0, Some(0)), Finding::Note(..)));
         let Finding::Note(what, _) = judged("namespace/a", 3, Some(4)) else { panic!("no note") };
         assert_eq!(what, "scope namespace/a: 3 of 4 proxies report");
         assert!(matches!(judged("namespace/a", 4, Some(4)), Finding::Good(_)));
