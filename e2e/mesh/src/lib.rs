@@ -20,6 +20,7 @@ pub mod reports;
 pub mod settings;
 pub mod space;
 pub mod stage;
+pub mod telemetry;
 
 use std::time::{Duration, Instant};
 

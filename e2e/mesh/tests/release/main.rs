@@ -12,6 +12,7 @@ mod held;
 mod killed;
 mod promotion;
 mod readiness;
+mod recipe;
 mod rollback;
 mod skip;
 mod unstartable;
