@@ -12,9 +12,9 @@ use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serin_receiver::accept;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -28,8 +28,6 @@ const BODY_BYTES_MAX: usize = 4096;
 const CONNECTIONS_MAX: usize = 32;
 /// A connection without a request gives up its place after this time.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// After a connection that could not be taken.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -69,7 +67,9 @@ impl Admin {
         let bound = listener.local_addr().map_err(failed)?;
         tracing::info!(address = %bound, "the admin port answers");
         let mut server = JoinSet::new();
-        server.spawn(accept(listener, Arc::new(self)));
+        let admin = Arc::new(self);
+        let serve = move |stream| connection(stream, Arc::clone(&admin));
+        server.spawn(accept(listener, CONNECTIONS_MAX, serve));
         Ok(Port { _server: server })
     }
 
@@ -128,26 +128,6 @@ impl Admin {
                 text(StatusCode::OK, &self.level.to_string())
             }
             Err(error) => text(StatusCode::BAD_REQUEST, &error.to_string()),
-        }
-    }
-}
-
-async fn accept(listener: TcpListener, admin: Arc<Admin>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
-    // The places are never closed: this goes on until the port is dropped.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        while connections.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let admin = Arc::clone(&admin);
-                connections.spawn(async move {
-                    connection(stream, admin).await;
-                    drop(place);
-                });
-            }
-            // Out of file descriptors, most likely: they come back.
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }

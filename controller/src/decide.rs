@@ -1,16 +1,16 @@
 //! From what was seen to what is done: the call of [`serin_rollout::step()`], and the objects that follow from it.
 //! Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
-use serin_api::canary::CanaryStatus;
+use serin_api::canary::{CanaryStatus, StatusScope};
 use serin_api::release::Target;
 use serin_api::{Canary, Release, keys};
 use serin_rollout::{
-    Desired, Intent, Projection, Readiness, Seen, Status, Step, Workloads, desired, step,
+    Desired, Intent, Projection, Readiness, Seen, Stage, Status, Step, Workloads, desired, step,
 };
 
 use crate::context::Memory;
@@ -73,7 +73,37 @@ pub(crate) fn decide(
     lines.extend(no_intent(canary));
     let mut next = canary.status.clone().unwrap_or_default();
     next.record(&step.status, Target::KIND, now);
+    show(&mut next, canary.status.as_ref(), &step.status, heard.reporting);
     Ok(Decision { step, status: next, wanted, objects, lines })
+}
+
+/// Shows who reports while a run is in the filters' tables. That there are more or fewer is not worth a write of its
+/// own; that there is somebody, or nobody any more, is.
+fn show(
+    next: &mut CanaryStatus,
+    before: Option<&CanaryStatus>,
+    status: &Status,
+    reporting: BTreeMap<String, usize>,
+) {
+    let tabled = status.run.as_ref().is_some_and(|run| run.stage != Stage::Settled);
+    let scopes = reporting.into_iter().filter(|_| tabled).map(|(name, proxies)| StatusScope {
+        name,
+        reporting: i64::try_from(proxies).unwrap_or(i64::MAX),
+    });
+    let Some(serin) = &mut next.serin else { return };
+    let shown = std::mem::replace(&mut serin.scopes, scopes.collect());
+    let gist = |scopes: &[StatusScope]| -> Vec<_> {
+        scopes.iter().map(|it| (it.name.clone(), it.reporting > 0)).collect()
+    };
+    if gist(&shown) != gist(&serin.scopes) {
+        return;
+    }
+    let newest = std::mem::replace(&mut serin.scopes, shown);
+    if before != Some(&*next)
+        && let Some(serin) = &mut next.serin
+    {
+        serin.scopes = newest;
+    }
 }
 
 /// What a person wants. What is no intent is told; the annotation goes all the same, and the release goes on.
@@ -105,5 +135,44 @@ fn workloads(release: &Release, seen: &Observed, now: Timestamp) -> Workloads {
         primary_revision: runs.unwrap_or_default(),
         canary: of(&seen.target, target.canary_ready),
         canary_pods: ready_pods(&seen.target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_rollout::Run;
+
+    use super::*;
+
+    fn status(stage: Stage) -> Status {
+        Status { run: Some(Run { stage, ..Run::default() }), ..Status::default() }
+    }
+
+    /// The next status with these proxies, after `before`.
+    fn shown(before: &CanaryStatus, status: &Status, proxies: &[(&str, usize)]) -> CanaryStatus {
+        let mut next = before.clone();
+        next.record(status, Target::KIND, Timestamp::UNIX_EPOCH);
+        let reporting = proxies.iter().map(|(name, count)| ((*name).to_owned(), *count));
+        show(&mut next, Some(before), status, reporting.collect());
+        next
+    }
+
+    fn scopes(status: &CanaryStatus) -> Vec<(&str, i64)> {
+        let scopes = status.serin.iter().flat_map(|it| &it.scopes);
+        scopes.map(|it| (it.name.as_str(), it.reporting)).collect()
+    }
+
+    #[test]
+    fn more_or_fewer_proxies_alone_are_no_write() {
+        let analysing = status(Stage::Analysing);
+        let none = shown(&CanaryStatus::default(), &analysing, &[("mesh", 0)]);
+        assert_eq!(scopes(&none), [("mesh", 0)]);
+        let two = shown(&none, &analysing, &[("mesh", 2)]);
+        assert_eq!(scopes(&two), [("mesh", 2)], "the first to report are worth one");
+        let three = shown(&two, &analysing, &[("mesh", 3)]);
+        assert_eq!(three, two);
+        let ending = shown(&two, &status(Stage::Ending), &[("mesh", 3)]);
+        assert_eq!(scopes(&ending), [("mesh", 3)], "it is written anyway");
+        assert_eq!(scopes(&shown(&ending, &status(Stage::Settled), &[("mesh", 3)])), []);
     }
 }

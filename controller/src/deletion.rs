@@ -197,7 +197,7 @@ fn writer<'a>(
 async fn terminating(context: &Context, canary: &Canary) -> Result<(), Stop> {
     let mut status = canary.status.clone().unwrap_or_default();
     status.terminate(Target::KIND, clock::now());
-    if commit(&context.client, canary, status).await? {
+    if commit(&context.client, canary, status).await?.is_some() {
         let told = format!("Terminating canary {}.{}", canary.name(), canary.namespace());
         tell(context, canary, Severity::Info, "Terminating", &told).await;
     }

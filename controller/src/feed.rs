@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serin_receiver::Denial;
-use serin_rollout::{Acknowledged, Book, Refused, Stage, Status, Traffic};
+use serin_rollout::{Acknowledged, Book, Missing, Refused, Stage, Status, Traffic};
 use serin_route::{Report, Rollout};
 use tokio::sync::Notify;
 
@@ -89,6 +89,8 @@ pub(crate) struct Followed {
 pub(crate) struct Heard {
     pub(crate) traffic: Traffic,
     pub(crate) acknowledged: Acknowledged,
+    /// How many proxies of each of its scopes report.
+    pub(crate) reporting: BTreeMap<String, usize>,
     /// What a person should know as long as it is so.
     pub(crate) lines: BTreeSet<String>,
 }
@@ -192,11 +194,40 @@ impl Feed {
         let mut heard = Heard {
             traffic: entry.book.traffic(now),
             acknowledged: entry.acknowledged(run.generation, now, self.hints.period_ms),
+            reporting: entry.reporting(now),
             lines,
         };
         heard.lines.extend(entry.silent(now).map(|scope| self.hints.silence(scope)));
         heard.lines.extend(entry.refusing());
+        heard.lines.extend(entry.missing(now));
         heard
+    }
+
+    /// Whether anybody is expected to report.
+    pub(crate) fn expects(&self) -> bool {
+        !self.state().books.is_empty()
+    }
+
+    /// Scopes with VMs that report no longer although their proxy lives.
+    pub(crate) fn missing(&self, now: Timestamp) -> BTreeSet<String> {
+        let state = self.state();
+        let missing = state.books.values().flat_map(|entry| entry.book.missing(now));
+        missing.map(|it| it.scope.to_owned()).collect()
+    }
+
+    /// How many proxies of each scope that is expected to report do so.
+    pub(crate) fn reporting(&self, now: Timestamp) -> BTreeMap<String, usize> {
+        let state = self.state();
+        let mut reporting = BTreeMap::<_, BTreeSet<_>>::new();
+        for entry in state.books.values() {
+            for scope in entry.scopes.keys() {
+                reporting.entry(scope.clone()).or_default();
+            }
+            for (scope, proxy) in entry.book.reporting(now) {
+                reporting.entry(scope.to_owned()).or_default().insert(proxy);
+            }
+        }
+        reporting.into_iter().map(|(scope, proxies)| (scope, proxies.len())).collect()
     }
 
     /// Wakes whom reports concern. It never ends.
@@ -237,6 +268,29 @@ impl Entry {
             let overdue = now.duration_since(told.as_ref()?.first) >= SILENCE;
             let heard = self.book.heard().any(|vm| vm.scope == scope);
             (overdue && !heard).then_some(scope.as_str())
+        })
+    }
+
+    /// How many proxies of each scope report.
+    fn reporting(&self, now: Timestamp) -> BTreeMap<String, usize> {
+        let mut reporting: BTreeMap<_, _> = self.scopes.keys().map(|it| (it.clone(), 0)).collect();
+        for (scope, _) in self.book.reporting(now) {
+            if let Some(proxies) = reporting.get_mut(scope) {
+                *proxies += 1;
+            }
+        }
+        reporting
+    }
+
+    /// Proxies with VMs that report no longer.
+    fn missing(&self, now: Timestamp) -> impl Iterator<Item = String> {
+        self.book.missing(now).take(NAMED_MAX).map(|it| {
+            let Missing { scope, proxy, .. } = it;
+            format!(
+                "A filter of {proxy} reports no longer, others of that proxy do: the table of scope {scope} is written \
+                 anew, which starts it again (see the proxy's log for why it stopped); what it does not decide stays \
+                 on primary"
+            )
         })
     }
 

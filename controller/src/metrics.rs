@@ -2,11 +2,13 @@
 
 mod calls;
 mod canaries;
+mod reporting;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,11 +18,13 @@ use prometheus_client::registry::Registry;
 use serin_api::{Canary, Release};
 
 use crate::decide::Decision;
+use crate::feed::Feed;
 use crate::interests::Key;
 
 pub use calls::Calls;
 
 use canaries::Canaries;
+use reporting::Reporting;
 
 /// What is counted and shown.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct Metrics {
     leader: Gauge,
     yields: Gauge,
     calls: Calls,
+    reports: Family<ReportLabels, Counter>,
+    reporting: Arc<Reporting>,
 }
 
 /// How metrics are written.
@@ -49,6 +55,12 @@ struct ReconcileLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReportLabels {
+    /// Of the answer: 200 is a report that was taken.
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FlaggerInfo {
     version: &'static str,
     mesh_provider: &'static str,
@@ -58,12 +70,14 @@ impl Default for Metrics {
     fn default() -> Self {
         let (canaries, reconciles) = (Arc::<Canaries>::default(), Family::default());
         let (leader, yields, calls) = (Gauge::default(), Gauge::default(), Calls::default());
+        let (reports, reporting) = (Family::default(), Arc::<Reporting>::default());
         let mut registry = Registry::default();
         let version = env!("CARGO_PKG_VERSION");
         let flagger = Family::<FlaggerInfo, Gauge>::default();
         flagger.get_or_create(&FlaggerInfo { version, mesh_provider: "istio" }).set(1);
         registry.register("flagger_info", "The controller that serves Flagger's objects", flagger);
         registry.register_collector(Box::new(Arc::clone(&canaries)));
+        registry.register_collector(Box::new(Arc::clone(&reporting)));
         let ours = registry.sub_registry_with_prefix("serin");
         ours.register("build", "The controller", Info::new([("version", version)]));
         ours.register("leader", "1 while this process leads", leader.clone());
@@ -74,7 +88,8 @@ impl Default for Metrics {
         );
         ours.register("reconciles", "Looks at a Canary", reconciles.clone());
         ours.register("api_requests", "Requests to the API server", calls.counts());
-        Self { registry, canaries, reconciles, leader, yields, calls }
+        ours.register("reports", "Reports of filters, by the answer", reports.clone());
+        Self { registry, canaries, reconciles, leader, yields, calls, reports, reporting }
     }
 }
 
@@ -95,10 +110,16 @@ impl Metrics {
     }
 
     /// This process leads, or does no longer: then others know about the Canaries.
-    pub(crate) fn leads(&self, leads: bool) {
-        self.leader.set(leads.into());
+    pub(crate) fn leads(&self, hears: Option<&Arc<Feed>>) {
+        self.leader.set(hears.is_some().into());
+        self.reporting.follow(hears);
         self.canaries.clear();
         self.yields.set(0);
+    }
+
+    /// Something was posted where reports are.
+    pub(crate) fn reported(&self, status: StatusCode) {
+        self.reports.get_or_create(&ReportLabels { code: status.as_u16() }).inc();
     }
 
     /// Flagger serves its Canaries itself.

@@ -144,7 +144,7 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
         return Ok(Action::requeue(SOON));
     }
 
-    commit(&context.client, canary, decision.status.clone()).await?;
+    let version = commit(&context.client, canary, decision.status.clone()).await?;
     memory.asked.had();
     context.metrics.committed(canary, &release, &decision);
     memory.ledger = decision.step.ledger.clone();
@@ -155,7 +155,7 @@ async fn turn(context: &Context, canary: &Canary, memory: &mut Memory) -> Result
     context.probes.tell(&mut memory.asked, about, &decision.step.notices);
     announce(context, canary, &decision.step.notices).await;
     if canary.metadata.annotations.iter().flatten().any(|(key, _)| key == keys::INTENT) {
-        heed(&context.client, canary).await?;
+        heed(&context.client, canary, version).await?;
     }
     applied?;
     tell_once(context, canary, memory, decision.lines).await;

@@ -51,13 +51,10 @@ pub fn at_home() -> BTreeSet<Right> {
     let lease = "coordination.k8s.io";
     // What does not exist yet has no name to be allowed by.
     rights.allow(lease, "leases", &["create"]);
-    rights.allow_one(lease, "leases", LEASE, &["get", "list", "update", "watch"]);
+    rights.allow_one(lease, "leases", keys::LEASE, &["get", "list", "update", "watch"]);
     rights.allow("", "pods", &["patch"]);
     rights.0
 }
-
-/// The Lease whose holder leads.
-const LEASE: &str = "serin";
 
 #[derive(Default)]
 struct Rights(BTreeSet<Right>);

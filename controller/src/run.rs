@@ -99,7 +99,8 @@ impl Shared {
     /// Takes the filters' reports while this process leads, until what is returned is dropped.
     pub fn receive(&self, listener: TcpListener, peers: Peers) -> io::Result<Server> {
         let settings = Settings { connections: CONNECTIONS_MAX, peers };
-        let server = Server::start(listener, Arc::new(Gate::new(self.feed.subscribe())), settings)?;
+        let gate = Gate::new(self.feed.subscribe(), Arc::clone(&self.metrics));
+        let server = Server::start(listener, Arc::new(gate), settings)?;
         tracing::info!(address = %server.address(), "reports are received");
         Ok(server)
     }
@@ -218,7 +219,7 @@ struct Leading<'a>(&'a Shared);
 
 impl<'a> Leading<'a> {
     fn begin(shared: &'a Shared, feed: &Arc<Feed>) -> Self {
-        shared.metrics.leads(true);
+        shared.metrics.leads(Some(feed));
         shared.feed.send_replace(Some(Arc::clone(feed)));
         shared.leading.send_replace(Some(clock::now()));
         Self(shared)
@@ -229,7 +230,7 @@ impl Drop for Leading<'_> {
     fn drop(&mut self) {
         self.0.leading.send_replace(None);
         self.0.feed.send_replace(None);
-        self.0.metrics.leads(false);
+        self.0.metrics.leads(None);
     }
 }
 

@@ -18,6 +18,7 @@ use siphasher::sip::SipHasher13;
 pub(crate) use self::callers::delegates;
 pub use self::callers::{Callers, Entrances, Gateway, Reach, gateway_name};
 pub use self::module::{Module, ModuleError};
+pub(crate) use self::plugin::revived;
 pub use self::plugin::{Installation, Order, Receiver, is_stale, plugin};
 pub use self::tables::{Member, Refused, Tables, tables};
 

@@ -4,6 +4,7 @@
 //! A plugin is there as soon as a Canary names its scope, before any rollout.
 
 mod members;
+mod revivals;
 mod watched;
 mod writer;
 
@@ -20,10 +21,11 @@ use crate::clock;
 use crate::context::Context;
 use crate::feed::Followed;
 use crate::interests::Key;
-use crate::scope::{Order, Scope, Tables, plugin, tables};
+use crate::scope::{Order, Scope, Tables, plugin, revived, tables};
 use crate::tokens::Tokens;
 
 use members::{Gathered, Members};
+use revivals::Revivals;
 use watched::Watched;
 use writer::{Outcome, Writer};
 
@@ -34,6 +36,8 @@ const BEGINNING: Duration = Duration::from_millis(50);
 /// After a write that failed; then twice as long each time.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(20);
+/// Silence is no event: while somebody should report, it is listened for. It asks nobody.
+const LISTENING: Duration = Duration::from_secs(2);
 
 /// Wakes the scopes' reconciler.
 #[derive(Debug, Default)]
@@ -70,6 +74,7 @@ pub(crate) async fn follow(context: &Context) {
     loop {
         let overdue = retry.map(|wait| Instant::now() + wait);
         tokio::select! {
+            () = keeper.somebody_to_revive() => {}
             () = context.scopes.changed.notified() => {}
             Some(()) = changes.next() => {}
             Ok(()) = tokens.changed() => {}
@@ -89,12 +94,26 @@ struct Keeper<'a> {
     writer: Writer,
     /// Looks in a row that did not come to their end.
     failures: u32,
+    revivals: Revivals,
 }
 
 impl<'a> Keeper<'a> {
     fn new(context: &'a Context, watched: Watched) -> Self {
         let writer = Writer::new(&context.client, &context.options.installation.root_namespace);
-        Self { context, watched, members: Members::default(), writer, failures: 0 }
+        let (members, revivals) = (Members::default(), Revivals::default());
+        Self { context, watched, members, writer, failures: 0, revivals }
+    }
+
+    /// Until some filters have fallen silent, and are to be given another config.
+    async fn somebody_to_revive(&mut self) {
+        let feed = &self.context.feed;
+        loop {
+            sleep(LISTENING).await;
+            let now = clock::now();
+            if feed.expects() && self.revivals.decide(&feed.missing(now), now) {
+                return;
+            }
+        }
     }
 
     /// One look at everything; when to look again, if not all is as it should be.
@@ -135,9 +154,13 @@ impl<'a> Keeper<'a> {
     async fn write(&mut self, tables: &Tables, tokens: &Tokens) -> BTreeMap<Scope, Outcome> {
         let all: BTreeSet<Scope> = tables.scopes.keys().cloned().collect();
         let installation = &self.context.options.installation;
+        let (watched, revivals) = (&self.watched, &mut self.revivals);
         let wanted = tables.scopes.iter().map(|(scope, rollouts)| {
             let token = tokens.of(&scope.name());
-            let order = Order { token: &token, revived: 0 };
+            let namespace = scope.plugin_namespace(&installation.root_namespace);
+            let there = watched.plugin(namespace, &scope.plugin_name());
+            let written = there.map_or(0, |it| revived(&it));
+            let order = Order { token: &token, revived: revivals.of(&scope.name(), written) };
             (scope.clone(), plugin(scope, rollouts, &all, order, installation))
         });
         let outcomes = self.writer.put(&self.watched, wanted.collect()).await;

@@ -25,7 +25,7 @@ pub use metric::{Metric, TemplateRef, ThresholdRange};
 pub use object::Canary;
 pub use service::{Metadata, Service, UnmanagedMetadata, Verbatim};
 pub use spec::{AutoscalerRef, CanarySpec, ScalerReplicas, TargetRef, UpstreamRef};
-pub use status::{CanaryPhase, CanaryStatus, Condition, SerinStatus, StatusProblem};
+pub use status::{CanaryPhase, CanaryStatus, Condition, SerinStatus, StatusProblem, StatusScope};
 pub use webhook::{Alert, AlertProviderRef, AlertSeverity, Webhook, WebhookKind};
 
 pub(crate) use spec::Definition;

@@ -135,6 +135,19 @@ pub struct SerinStatus {
     /// What is wrong with the Canary; nothing is done for it until that is right.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<StatusProblem>,
+    /// While a run is in the filters' tables: who reports of it. The numbers are those of the last write.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<StatusScope>,
+}
+
+/// The proxies that are given the same table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusScope {
+    /// `namespace/NAME`, `gateway/SELECTOR` or `mesh`.
+    pub name: String,
+    /// How many of them report.
+    #[serde(default)]
+    pub reporting: i64,
 }
 
 /// One thing that is wrong with a Canary.

@@ -3,6 +3,7 @@
 mod controller;
 mod definitions;
 mod istio;
+mod reports;
 mod rights;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ pub(super) async fn check(access: &Access) -> Result<ExitCode, Failure> {
     findings.extend(definitions::look(&cluster).await);
     findings.extend(rights::look(&cluster).await);
     findings.extend(controller::look(&cluster).await);
+    findings.extend(reports::look(&cluster).await);
     let paint = Paint::of(&std::io::stdout());
     for finding in &findings {
         print(&shown(finding, paint));

@@ -112,6 +112,16 @@ fn release(page: &mut Page, view: &View, status: &Status, run: &Run, now: Timest
         }
     }
     page.field("Checks", &checks(view, run));
+    let serin = view.canary.status.as_ref().and_then(|status| status.serin.as_ref());
+    for (at, scope) in serin.iter().flat_map(|it| &it.scopes).enumerate() {
+        let name = if at == 0 { "Reports" } else { "" };
+        let count = match scope.reporting {
+            0 => "no proxy reports: `serin check`".to_owned(),
+            1 => "1 proxy reports".to_owned(),
+            more => format!("{more} proxies report"),
+        };
+        page.field(name, &format!("{}: {count}", scope.name));
+    }
 }
 
 /// `✔5% ✔10% ▸25% 50% promotion`.
@@ -185,6 +195,7 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
+    use serin_api::canary::StatusScope;
     use serin_rollout::Phase;
 
     use super::super::view::fixture::{progressing, view};
@@ -206,7 +217,12 @@ mod tests {
             event(0, "Normal", "New revision detected! Scaling up shop.demo"),
             event(30, "Warning", "Halt shop.demo advancement\u{1b}[2J"),
         ];
-        let text = page(&view(&progressing()), &told, Timestamp::from_second(60).unwrap());
+        let mut view = view(&progressing());
+        let status = view.canary.status.get_or_insert_default();
+        let scope = |name: &str, reporting| StatusScope { name: name.to_owned(), reporting };
+        let scopes = vec![scope("gateway/edge", 0), scope("namespace/demo", 2)];
+        status.serin.get_or_insert_default().scopes = scopes;
+        let text = page(&view, &told, Timestamp::from_second(60).unwrap());
         let expected = "\
 Canary      shop.demo (serin.dev)
 Target      Deployment shop
@@ -218,6 +234,8 @@ Schedule    ✔5%  ✔10%  ▸25%  50%  promotion
 Revision    new on trial, old promoted last
 Begun       60s ago
 Checks      none of its own; last round: none at this weight yet; failed rounds: 0 of 1
+Reports     gateway/edge: no proxy reports: `serin check`
+            namespace/demo: 2 proxies report
 You can     serin pause, serin promote, serin abort
 Events
      60s   New revision detected! Scaling up shop.demo

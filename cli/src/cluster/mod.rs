@@ -47,7 +47,8 @@ Ctrl-C ends the watching; the release goes on.";
 
 const CHECK: &str = "\
 It looks at Istio and its version, the definitions, what you may do, the controller and who leads, where the filter
-comes from and where reports go, and changes nothing. Below each thing that is missing stands what to do.";
+comes from, where reports go and whether they arrive, and changes nothing. Below each thing that is missing stands
+what to do.";
 
 /// What is asked.
 #[derive(Debug, clap::Subcommand)]

@@ -1,8 +1,5 @@
 //! The recipe's two queries, asked of a real Prometheus that has scraped as many requests as the numbers say.
 
-use std::fs;
-use std::net::TcpListener as Port;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serin_probe::{Access, Network, Question};
@@ -10,44 +7,13 @@ use serin_rollout::{Plan, Probe, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+mod scraping;
+
+use scraping::Prometheus;
+
 const RECIPE: &str = include_str!("../../../api/golden/recipe-backend.yaml");
 const ITS_ADDRESS: &str = "http://flagger-prometheus.istio-system:9090";
 const PATIENCE: Duration = Duration::from_mins(1);
-
-struct Prometheus {
-    process: Child,
-    address: String,
-    _data: tempfile::TempDir,
-}
-
-impl Prometheus {
-    fn scraping(target: &str, program: &str) -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let port = Port::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-        let address = format!("127.0.0.1:{port}");
-        let config = format!(
-            "global: {{scrape_interval: 1s}}\n\
-             scrape_configs:\n- {{job_name: app, static_configs: [{{targets: ['{target}']}}]}}\n"
-        );
-        let file = data.path().join("prometheus.yml");
-        fs::write(&file, config).expect("written");
-        let process = Command::new(program)
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", data.path().join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Prometheus starts");
-        Self { process, address: format!("http://{address}"), _data: data }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = (self.process.kill(), self.process.wait());
-    }
-}
 
 /// Per second: a hundred requests, five of which fail; half take up to 100 ms, two more than 250 ms.
 const RATES: [(&str, &str, f64); 7] = [

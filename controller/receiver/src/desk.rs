@@ -16,6 +16,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// A report, whole. Once this has agreed, its sender forgets what it has counted.
     fn take(&self, pass: Self::Pass, arrival: Arrival) -> Result<(), Denial>;
+
+    /// A request was answered, whatever it was.
+    fn answered(&self, _status: StatusCode) {}
 }
 
 /// A report, and what is known of its coming.

@@ -17,9 +17,9 @@ use serin_route::Report;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::{Arrival, Denial, Desk, Peers};
+use crate::{Arrival, Denial, Desk, Peers, accept};
 
 /// Where reports are posted.
 pub const PATH: &str = "/v1/reports";
@@ -31,8 +31,6 @@ const BODIES_KIB_MAX: usize = 64 << 10;
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// A connection without a request gives up its place after this time.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// After a connection that could not be taken.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Requests at once on one connection: a sidecar in front of us sends those of many proxies.
 const STREAMS_MAX: u32 = 256;
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -61,14 +59,10 @@ impl Server {
         settings: Settings,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            desk,
-            settings,
-            places: Arc::new(Semaphore::new(settings.connections)),
-            bodies: Semaphore::new(BODIES_KIB_MAX),
-        });
+        let shared = Arc::new(Shared { desk, settings, bodies: Semaphore::new(BODIES_KIB_MAX) });
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, shared));
+        let serve = move |stream| connection(stream, Arc::clone(&shared));
+        tasks.spawn(accept(listener, settings.connections, serve));
         Ok(Self { address, _tasks: tasks })
     }
 
@@ -82,28 +76,8 @@ impl Server {
 struct Shared<D> {
     desk: Arc<D>,
     settings: Settings,
-    places: Arc<Semaphore>,
     /// KiB of bodies that may be read yet.
     bodies: Semaphore,
-}
-
-async fn accept<D: Desk>(listener: TcpListener, shared: Arc<Shared<D>>) {
-    let mut connections = JoinSet::new();
-    // The places are never closed: this goes on until the server is dropped.
-    while let Ok(place) = Arc::clone(&shared.places).acquire_owned().await {
-        while connections.try_join_next().is_some() {}
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    connection(stream, shared).await;
-                    drop(place);
-                });
-            }
-            // Out of file descriptors, most likely: they come back.
-            Err(_) => sleep(ACCEPT_PAUSE).await,
-        }
-    }
 }
 
 async fn connection<D: Desk>(stream: TcpStream, shared: Arc<Shared<D>>) {
@@ -111,7 +85,11 @@ async fn connection<D: Desk>(stream: TcpStream, shared: Arc<Shared<D>>) {
     let service = service_fn(move |request| {
         asked.send_replace(Instant::now());
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(respond(shared.receive(request).await)) }
+        async move {
+            let response = respond(shared.receive(request).await);
+            shared.desk.answered(response.status());
+            Ok::<_, Infallible>(response)
+        }
     });
     let protocols = protocols();
     // Whoever breaks off, or is broken off, sends the same counts again with its next report.

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use hyper::StatusCode;
 use serin_receiver::{Arrival, Denial, Desk};
 use tokio::sync::watch;
 
 use super::Feed;
 use crate::clock;
+use crate::metrics::Metrics;
 use crate::scope::Scope;
 
 /// The desk of this process, which leads or does not.
-pub(crate) struct Gate(watch::Receiver<Option<Arc<Feed>>>);
+pub(crate) struct Gate {
+    feed: watch::Receiver<Option<Arc<Feed>>>,
+    metrics: Arc<Metrics>,
+}
 
 impl Gate {
-    pub(crate) fn new(feed: watch::Receiver<Option<Arc<Feed>>>) -> Self {
-        Self(feed)
+    pub(crate) fn new(feed: watch::Receiver<Option<Arc<Feed>>>, metrics: Arc<Metrics>) -> Self {
+        Self { feed, metrics }
     }
 }
 
@@ -22,7 +27,7 @@ impl Desk for Gate {
     type Pass = (Arc<Feed>, Scope);
 
     fn admit(&self, token: Option<&str>) -> Result<Self::Pass, Denial> {
-        let feed = self.0.borrow().clone();
+        let feed = self.feed.borrow().clone();
         let feed = feed.ok_or_else(|| Denial::unavailable("another process leads"))?;
         let scope = feed.scope_of(token.unwrap_or_default())?;
         Ok((feed, scope))
@@ -49,5 +54,9 @@ impl Desk for Gate {
         }
         feed.enter(&scope, &report, clock::now());
         Ok(())
+    }
+
+    fn answered(&self, status: StatusCode) {
+        self.metrics.reported(status);
     }
 }

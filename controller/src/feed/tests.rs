@@ -209,7 +209,7 @@ fn a_trouble_wakes_whom_it_is_about_when_it_comes_and_when_it_goes() {
 
 fn gate(feed: Option<Feed>) -> (watch::Sender<Option<Arc<Feed>>>, Gate) {
     let (sender, receiver) = watch::channel(feed.map(Arc::new));
-    (sender, Gate::new(receiver))
+    (sender, Gate::new(receiver, Arc::default()))
 }
 
 fn offer(gate: &Gate, token: &str, report: Report, peer: Option<&str>) -> Result<(), String> {
@@ -256,4 +256,28 @@ fn who_does_not_lead_or_does_not_know_yet_takes_nothing() {
     assert!(offered(&gate).unwrap_err().contains("503"));
     sender.send_replace(Some(Arc::new(feed())));
     assert_eq!(offered(&gate), Ok(()));
+}
+
+#[test]
+fn who_reports_is_counted_by_proxy_and_who_falls_silent_is_told_of() {
+    let feed = feed();
+    let boot = |boot: &str, sequence, at| {
+        let report = Report { boot: boot.into(), ..report(&namespace(), sequence, 1) };
+        feed.enter(&namespace(), &report, second(at));
+    };
+    boot("1", 1, 0);
+    boot("2", 1, 0);
+    let both = |namespace, gateway| {
+        BTreeMap::from([(self::namespace().name(), namespace), (self::gateway().name(), gateway)])
+    };
+    assert_eq!(feed.reporting(second(1)), both(1, 0), "two threads are one proxy");
+    assert!(feed.expects() && feed.missing(second(1)).is_empty());
+    boot("1", 2, 25);
+    assert_eq!(feed.missing(second(25)), [namespace().name()].into());
+    let heard = feed.heard(&key(), &status(1), second(25));
+    assert_eq!(heard.reporting, both(1, 0));
+    let told = heard.lines.iter().any(|it| it.contains("of proxy-of-namespace/prod reports no"));
+    assert!(told, "{:?}", heard.lines);
+    feed.declare(Vec::new(), HashMap::new());
+    assert!(!feed.expects() && feed.missing(second(25)).is_empty());
 }

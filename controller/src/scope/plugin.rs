@@ -137,6 +137,11 @@ fn dressed(scope: &Scope, root: &str, data: Value) -> DynamicObject {
     object
 }
 
+/// How often the VMs of a plugin that was found had to be revived.
+pub(crate) fn revived(found: &DynamicObject) -> u64 {
+    found.data["spec"]["pluginConfig"][REVIVED].as_u64().unwrap_or(0)
+}
+
 /// Whether a plugin that was found is ours and of no scope any more, so that it is to be deleted.
 pub fn is_stale(found: &DynamicObject, all: &BTreeSet<Scope>, root: &str) -> bool {
     let labels = found.metadata.labels.as_ref();

@@ -3,6 +3,7 @@
 //! Reports are cumulative, so the newest of a VM replaces all before it and a lost one costs only time. What is kept is
 //! bounded; whatever a bound drops is lost evidence, never invented.
 
+mod missing;
 mod sum;
 mod vm;
 
@@ -14,6 +15,7 @@ use serin_route::{GenerationReport, KeyHash, Report, RolloutReport, Side};
 
 use crate::clock::since;
 use crate::{Acknowledged, Traffic};
+pub use missing::Missing;
 use sum::Sum;
 pub use vm::Heard;
 use vm::{Vm, VmKey};
@@ -146,6 +148,12 @@ impl Book {
     /// Every VM that ever reported, by scope, proxy and boot.
     pub fn heard(&self) -> impl Iterator<Item = Heard<'_>> {
         self.vms.iter().map(|(key, vm)| vm.heard(key))
+    }
+
+    /// The proxies that report, each with its scope.
+    pub fn reporting(&self, now: Timestamp) -> BTreeSet<(&str, &str)> {
+        let recent = self.vms.iter().filter(|(_, vm)| vm.is_recent(now, RECENT));
+        recent.map(|(key, _)| (key.scope.as_str(), key.proxy.as_str())).collect()
     }
 
     fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Vm> {

@@ -39,7 +39,7 @@ mod step;
 mod traffic;
 mod verdict;
 
-pub use book::{Book, Heard, Refused};
+pub use book::{Book, Heard, Missing, Refused};
 pub use desired::{Desired, desired};
 pub use evidence::Ledger;
 pub use notice::{Notice, NoticeKind, Severity};

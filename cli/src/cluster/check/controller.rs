@@ -13,9 +13,6 @@ use super::{Cluster, Finding, hidden};
 use crate::clock::Clock;
 
 const CONTROLLER: &str = "app.kubernetes.io/name=serin-controller";
-/// The Lease whose holder leads, and the label of its pod.
-const LEASE: &str = "serin";
-const LEADER: &str = "serin.dev/leader=true";
 const MODULE: &str = "SERIN_MODULE";
 /// A holder renews every two seconds.
 const FRESH_SECONDS: i64 = 20;
@@ -92,7 +89,7 @@ fn module(deployment: &Deployment) -> Finding {
 
 async fn leading(cluster: &Cluster, namespace: &str) -> Result<Finding, kube::Error> {
     let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), namespace);
-    let lease = leases.get_opt(LEASE).await?;
+    let lease = leases.get_opt(keys::LEASE).await?;
     let now = Clock::start().now();
     Ok(leader(lease.and_then(|it| it.spec).as_ref(), namespace, now))
 }
@@ -119,13 +116,14 @@ fn leader(
 /// The Service of reports selects the leader by its label.
 async fn labelled(cluster: &Cluster, namespace: &str) -> Result<Finding, kube::Error> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
-    let both = ListParams::default().labels(&format!("{CONTROLLER},{LEADER}"));
+    let leader = format!("{}=true", keys::LEADER);
+    let both = ListParams::default().labels(&format!("{CONTROLLER},{leader}"));
     let found = pods.list_metadata(&both).await?.items;
     let names: Vec<_> = found.into_iter().filter_map(|it| it.metadata.name).collect();
     Ok(match &names[..] {
         [name] => Finding::Good(format!("reports go to {name}")),
         [] => Finding::Bad(
-            format!("reports go nowhere: no pod in {namespace} has label {LEADER}"),
+            format!("reports go nowhere: no pod in {namespace} has label {leader}"),
             "the leader puts it on itself: its log says why it could not".to_owned(),
         ),
         many => Finding::Note(

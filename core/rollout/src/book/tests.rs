@@ -275,3 +275,48 @@ proptest! {
         prop_assert_eq!(requests(&book), [(1, expected), (2, expected * 2)]);
     }
 }
+
+fn boots(book: &mut Book, proxy: &str, boots: &[&str], sequence: u64, ms: i64) {
+    for boot in boots {
+        let report = Report { boot: (*boot).into(), ..report(proxy, sequence, 1, Vec::new()) };
+        book.enter(&report, at(ms)).unwrap();
+    }
+}
+
+fn missing(book: &Book, ms: i64) -> Vec<(&str, usize)> {
+    book.missing(at(ms)).map(|it| (it.proxy, it.vms)).collect()
+}
+
+#[test]
+fn a_vm_is_missing_while_another_of_its_proxy_reports() {
+    let mut book = book();
+    boots(&mut book, "a", &["1", "2", "3"], 1, 0);
+    boots(&mut book, "gone", &["1", "2"], 1, 0);
+    boots(&mut book, "a", &["1"], 2, 20_000);
+    assert!(missing(&book, 20_000).is_empty(), "not yet");
+    boots(&mut book, "a", &["1"], 3, 20_500);
+    assert_eq!(missing(&book, 20_500), [("a", 2)], "of a proxy that is gone nobody knows");
+    // The others of the proxy have stopped, too.
+    assert!(missing(&book, 26_000).is_empty());
+}
+
+#[test]
+fn a_vm_that_was_replaced_is_not_missing() {
+    let mut book = book();
+    boots(&mut book, "a", &["1", "2"], 1, 0);
+    boots(&mut book, "a", &["1"], 2, 21_000);
+    assert_eq!(missing(&book, 21_000), [("a", 1)]);
+    boots(&mut book, "a", &["3"], 1, 21_500);
+    assert!(missing(&book, 21_500).is_empty(), "a config has revived it");
+    // The proxy starts anew with as many.
+    boots(&mut book, "a", &["4", "5"], 1, 30_000);
+    boots(&mut book, "a", &["4", "5"], 2, 60_000);
+    assert!(missing(&book, 60_000).is_empty());
+    // Others are built while streams of these live.
+    boots(&mut book, "a", &["6", "7"], 1, 61_000);
+    boots(&mut book, "a", &["4", "5", "6", "7"], 3, 70_000);
+    boots(&mut book, "a", &["6", "7"], 4, 100_000);
+    assert!(missing(&book, 100_000).is_empty());
+    boots(&mut book, "a", &["6"], 5, 130_000);
+    assert_eq!(missing(&book, 130_000), [("a", 1)]);
+}

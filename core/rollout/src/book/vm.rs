@@ -14,8 +14,8 @@ const SHOWN_MAX: usize = 16;
 /// What tells VMs apart. An Envoy in two scopes runs both filters in one VM, so the scope belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct VmKey {
-    scope: String,
-    proxy: String,
+    pub(super) scope: String,
+    pub(super) proxy: String,
     boot: String,
 }
 
@@ -23,6 +23,8 @@ pub(super) struct VmKey {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Vm {
     sequence: Option<u64>,
+    /// When it was heard first.
+    pub(super) began: Option<Timestamp>,
     heard: Option<Timestamp>,
     /// The generation it shows; none while its table lacks the run.
     generation: Option<u64>,
@@ -63,6 +65,7 @@ impl Vm {
             return false;
         }
         self.sequence = Some(report.sequence);
+        self.began = self.began.or(Some(at));
         self.heard = Some(at);
         self.generation = shown;
         self.problem.clone_from(&report.problem);

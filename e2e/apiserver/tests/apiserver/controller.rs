@@ -159,6 +159,11 @@ pub(crate) fn the_canary() -> String {
     at("serin.dev/v1beta1", "Canary", "release")
 }
 
+/// Waits until it is so.
+pub(crate) fn until(what: &str, so: impl FnMut() -> bool) {
+    eventually(what, so).unwrap_or_else(|error| panic!("{error:#}"));
+}
+
 pub(crate) fn until_phase(server: &ApiServer, phase: &str) {
     let reached = || server.get(&the_canary()).is_ok_and(|it| it["status"]["phase"] == phase);
     if let Err(error) = eventually(&format!("phase {phase}"), reached) {

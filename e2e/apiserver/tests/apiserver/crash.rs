@@ -10,19 +10,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use serin_api::keys;
 use serin_cluster::{apiserver::ApiServer, say};
-use serin_e2e_apiserver::with_istio;
+use serin_e2e_apiserver::{path, with_istio};
 
 use crate::faults::{Asked, Fate, Process};
 use crate::scenario::{Scenario, World, difference};
 use crate::scripted::{alone, run_pods};
 
 /// How many runs at once. Each is mostly the controller's waiting.
-const LANES: usize = 12;
+const LANES: usize = 16;
 /// A run takes seconds; whoever restarts may have to wait for its backoff.
 const PATIENCE: Duration = Duration::from_mins(2);
-const LOOKED_AT_EVERY: Duration = Duration::from_millis(60);
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(150);
 /// Long enough for a write that should not come.
 const QUIET: Duration = Duration::from_millis(1500);
 /// So often a request fails. A look takes some forty, and one that fails ends it.
@@ -46,6 +47,12 @@ impl Crash {
     }
 }
 
+/// All, or the one that is asked for.
+fn scenarios() -> impl Iterator<Item = Scenario> {
+    let only = std::env::var("SERIN_SCENARIO").ok();
+    Scenario::ALL.into_iter().filter(move |it| only.as_deref().is_none_or(|only| only == it.name()))
+}
+
 fn server() -> Arc<ApiServer> {
     let server = with_istio().expect("an API server with Istio's definitions");
     alone(&server);
@@ -55,10 +62,15 @@ fn server() -> Arc<ApiServer> {
 #[test]
 fn a_crash_at_any_write_ends_as_no_crash() {
     let server = server();
-    for scenario in Scenario::ALL {
+    for scenario in scenarios() {
         let begun = Instant::now();
         let (wanted, writes) = without_fault(&server, scenario);
         assert!(writes.len() >= scenario.writes_min(), "{writes:#?}");
+        assert!(
+            !scenario.decides() || writes[0].ends_with("/status"),
+            "applied first: {writes:#?}"
+        );
+
         let all = (0..writes.len()).flat_map(|at| [Crash::Before(at), Crash::After(at)]);
         let died = AtomicUsize::new(0);
         let failures = in_lanes(all.collect(), |index, crash| {
@@ -86,15 +98,24 @@ fn requests_that_fail_at_random_delay_the_end_and_do_not_change_it() {
     let seed = std::env::var("SERIN_SEED").ok().and_then(|it| it.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| fastrand::u64(..));
     say::note(&format!("SERIN_SEED={seed}"));
-    for scenario in Scenario::ALL {
+    for scenario in scenarios() {
+        let (begun, faults) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
         let (wanted, _) = without_fault(&server, scenario);
         let failures = in_lanes((0..RANDOM_RUNS).collect(), |index, run| {
             let dice = Mutex::new(fastrand::Rng::with_seed(seed.wrapping_add(run as u64)));
-            let fate = move |asked: &Asked| random(&mut dice.lock().expect("dice"), asked);
+            let faults = Arc::clone(&faults);
+            let fate = move |asked: &Asked| {
+                let fate = random(&mut dice.lock().expect("dice"), asked);
+                faults.fetch_add(usize::from(fate != Fate::Passes), Ordering::SeqCst);
+                fate
+            };
             let name = format!("{}-random-{index:03}", scenario.name());
             lived(&server, scenario, &name, &wanted, fate).err()
         });
         assert!(failures.is_empty(), "SERIN_SEED={seed} {scenario:?}: {}", failures.join("\n"));
+        let (faults, took) = (faults.load(Ordering::SeqCst), begun.elapsed().as_secs());
+        say::note(&format!("{scenario:?}: {RANDOM_RUNS} runs, {faults} faults, one end, {took} s"));
+        assert!(faults >= RANDOM_RUNS, "hardly a request has failed");
     }
 }
 
@@ -114,7 +135,8 @@ fn random(dice: &mut fastrand::Rng, asked: &Asked) -> Fate {
         return Fate::Passes;
     }
     let fates = [409, 429, 500, 503].map(Fate::Answered);
-    let lost = [Fate::LostBefore, Fate::LostAfter];
+    let late = Duration::from_millis(dice.u64(100..3000));
+    let lost = [Fate::LostBefore, Fate::LostAfter, Fate::TimesOut(late)];
     let all: Vec<_> = fates.into_iter().chain(lost).collect();
     all[dice.usize(..all.len())]
 }
@@ -184,6 +206,31 @@ fn until(world: &World, mut so: impl FnMut() -> bool) -> Result<(), String> {
         }
         thread::sleep(LOOKED_AT_EVERY);
     }
+}
+
+#[test]
+fn a_wish_that_comes_while_another_is_taken_off_is_heeded_too() {
+    let server = server();
+    let world = World::new(&server, "wishes", Scenario::Withdrawal);
+    let at = path(&world.canary(Scenario::Withdrawal)).expect("a path");
+    let wish = |word: &str| json!({ "metadata": { "annotations": { keys::INTENT: word } } });
+    // Between the status that holds the first and the write that takes it off, its author changes their mind.
+    let (taken_off, abort, to) = (format!("PATCH {at}"), wish("abort"), Arc::clone(&server));
+    let said = AtomicUsize::new(0);
+    let there = at.clone();
+    let process = Process::new("wishes", move |asked: &Asked| {
+        if asked.line == taken_off && said.fetch_add(1, Ordering::SeqCst) == 0 {
+            to.merge(&there, &abort).expect("it is said");
+        }
+        Fate::Passes
+    });
+    let _controller = world.controller(&process);
+    until(&world, || Scenario::Withdrawal.has_begun(&world)).expect("it begins");
+    process.arm();
+    server.merge(&at, &wish("pause")).expect("it is said");
+    let status = || server.get(&at).unwrap_or_default()["status"].clone();
+    until(&world, || status()["phase"] == "Failed").expect("it is aborted");
+    assert_eq!(status()["serin"]["rollout"]["paused"], true, "the first was heeded as well");
 }
 
 /// Some at once, each with its number; what they have to say.

@@ -32,6 +32,8 @@ pub(crate) enum Fate {
     LostBefore,
     /// It is carried out, and the answer is lost.
     LostAfter,
+    /// It is carried out, and nobody waits for the answer longer than this.
+    TimesOut(Duration),
     /// The answer, a watch, ends after a while.
     Ends(Duration),
 }
@@ -53,6 +55,8 @@ pub(crate) struct Asked {
     /// Of the writes since [`Process::arm`]; none of a read.
     pub(crate) write: Option<usize>,
     pub(crate) watch: bool,
+    /// Method and path.
+    pub(crate) line: String,
 }
 
 impl Process {
@@ -108,12 +112,12 @@ impl Process {
         if !self.armed.load(Ordering::SeqCst) {
             return Fate::Passes;
         }
+        let line = format!("{} {}", request.method(), request.uri().path());
         let write = (!reads).then(|| {
-            let line = format!("{} {}", request.method(), request.uri().path());
-            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
             self.writes.fetch_add(1, Ordering::SeqCst)
         });
-        (self.fate)(&Asked { write, watch })
+        (self.fate)(&Asked { write, watch, line })
     }
 
     fn die(&self) -> BoxError {
@@ -178,20 +182,23 @@ where
                 }
                 .boxed()
             }
-            Fate::LostAfter => {
-                let carried_out = self.inner.call(request);
-                async move {
-                    let _ = carried_out.await;
-                    Err("the answer was lost".into())
-                }
-                .boxed()
-            }
+            Fate::LostAfter => lost_after(self.inner.call(request), Duration::ZERO).boxed(),
+            Fate::TimesOut(late) => lost_after(self.inner.call(request), late).boxed(),
             Fate::Ends(after) => {
                 let begun = self.inner.call(request);
                 async move { begun.await.map(|answer| ending(answer, after)) }.boxed()
             }
         }
     }
+}
+
+async fn lost_after(
+    carried_out: impl Future<Output = Result<Answer, BoxError>>,
+    late: Duration,
+) -> Result<Answer, BoxError> {
+    let _ = carried_out.await;
+    tokio::time::sleep(late).await;
+    Err("the answer was lost".into())
 }
 
 /// What is asked of the whole cluster is asked of the namespace.

@@ -7,10 +7,10 @@ use std::{
 
 use serde_json::{Value, json};
 use serin_cluster::apiserver::ApiServer;
-use serin_e2e_apiserver::eventually;
 
 use crate::controller::{
-    Controller, NAMESPACE, at, canary, deployment, make, the_canary, until_phase, until_told, world,
+    Controller, NAMESPACE, at, canary, deployment, make, the_canary, until, until_phase,
+    until_told, world,
 };
 use crate::loadtester::LoadTester;
 use crate::pods::Pods;
@@ -34,10 +34,6 @@ fn new_image(server: &ApiServer, name: &str, tag: u8) {
 
 fn status(server: &ApiServer) -> Value {
     server.get(&the_canary()).expect("the Canary")["status"].clone()
-}
-
-fn until(what: &str, so: impl FnMut() -> bool) {
-    eventually(what, so).unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 #[test]

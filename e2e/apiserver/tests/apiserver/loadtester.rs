@@ -3,26 +3,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
 };
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{net::TcpListener, process::Command, runtime::Runtime};
+use tokio::process::Command;
+
+use crate::listener::Listener;
 
 /// A load tester on a port of its own.
 pub(crate) struct LoadTester {
-    runtime: Option<Runtime>,
-    address: String,
+    listener: Listener,
     state: Arc<Mutex<State>>,
 }
 
@@ -42,21 +38,24 @@ pub(crate) struct Call {
 
 impl LoadTester {
     pub(crate) fn start() -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::<Mutex<State>>::default();
-        runtime.spawn(serve(listener, Arc::clone(&state)));
-        Self { runtime: Some(runtime), address, state }
+        let kept = Arc::clone(&state);
+        let listener = Listener::start(move |request| answer(request, Arc::clone(&kept)));
+        Self { listener, state }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.address)
+        self.listener.url(path)
     }
 
     /// Opens the gate of a Canary, as a person does.
     pub(crate) fn open(&self, canary: &str) {
         self.state.lock().expect("no panic").open.insert(canary.to_owned());
+    }
+
+    /// Closes it.
+    pub(crate) fn close(&self, canary: &str) {
+        self.state.lock().expect("no panic").open.remove(canary);
     }
 
     /// What came in at a path.
@@ -67,29 +66,7 @@ impl LoadTester {
     }
 }
 
-impl Drop for LoadTester {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_secs(1));
-        }
-    }
-}
-
-async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let state = Arc::clone(&state);
-        tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-            // A caller that has gone away is none of ours.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    state: Arc<Mutex<State>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     let json = request.headers().get("content-type").is_some_and(|it| it == "application/json");
     let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
@@ -103,7 +80,7 @@ async fn answer(
     };
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
-    Ok(response)
+    response
 }
 
 async fn reply(path: &str, payload: &Value, state: &Mutex<State>) -> (u16, String) {

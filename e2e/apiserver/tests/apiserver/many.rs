@@ -13,6 +13,7 @@ use serin_e2e_apiserver::{namespace, path, with_istio};
 use tokio::runtime::Runtime;
 
 use crate::faults::{Fate, Process};
+use crate::proxies::Receiver;
 use crate::scenario::serve;
 use crate::scripted::{alone, run_pods};
 
@@ -37,7 +38,7 @@ fn idle_canaries_ask_nothing_and_a_new_revision_among_them_is_seen() {
     let process = Process::new(NAMESPACE, |_| Fate::Passes);
     process.arm();
     let runtime = Runtime::new().expect("a runtime");
-    let controller = serve(&runtime, server.kubeconfig(), &process);
+    let controller = serve(&runtime, server.kubeconfig(), &process, &Receiver::default());
     let begun = Instant::now();
     while phases(&server, "Initialized") < CANARIES {
         assert!(begun.elapsed() < PATIENCE, "{} are initialized", phases(&server, "Initialized"));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serin_cluster::cargo::cargo;
 use serin_e2e_apiserver::eventually;
 use ureq::{Agent, http::Request};
 
@@ -89,7 +90,7 @@ impl Program {
     }
 
     /// Its address, which stands in a line of text or of JSON.
-    fn admin(&self) -> String {
+    pub(crate) fn admin(&self) -> String {
         const SAID: &str = "the admin port answers";
         self.until_logged(SAID);
         let lines = self.lines();
@@ -107,9 +108,21 @@ impl Program {
 
     /// Asks it to stop, and waits until it has.
     pub(crate) fn stop(&mut self) -> (ExitStatus, Duration) {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is told");
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_none()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn end(&mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).expect("it is asked");
         loop {
             if let Some(status) = self.child.try_wait().expect("its end") {
                 return (status, asked.elapsed());
@@ -135,14 +148,13 @@ fn follow(name: &str, stderr: ChildStderr, kept: &Mutex<Vec<String>>) {
 }
 
 /// The program as it is in the tree now: what runs the tests builds it.
-fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         if let Some(given) = env::var_os("SERIN_CONTROLLER") {
             return given.into();
         }
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "-p", "serin-controller"]).status();
+        let built = cargo().args(["build", "-p", "serin-controller"]).status();
         assert!(built.expect("cargo runs").success(), "the controller does not build");
         let test = env::current_exe().expect("this program's path");
         let directory = test.ancestors().nth(2).expect("the directory of what is built");

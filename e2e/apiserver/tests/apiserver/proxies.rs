@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -16,9 +16,31 @@ use serde_json::{Value, json};
 use serin_cluster::apiserver::ApiServer;
 use ureq::Agent;
 
+/// The one that reports.
+pub(crate) const PROXY: &str = "sidecar~10.0.0.7~web";
 const PERIOD: Duration = Duration::from_millis(250);
 /// Requests to each track in a period, once the canary has any weight.
 const REQUESTS: u64 = 50;
+
+/// Where the controller that there is takes reports, as the Service would lead there.
+#[derive(Clone, Default)]
+pub(crate) struct Receiver(Arc<Mutex<Option<SocketAddr>>>);
+
+impl Receiver {
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let receiver = Self::default();
+        receiver.moves_to(address);
+        receiver
+    }
+
+    pub(crate) fn moves_to(&self, address: SocketAddr) {
+        *self.0.lock().expect("nobody panics here") = Some(address);
+    }
+
+    fn now(&self) -> Option<SocketAddr> {
+        *self.0.lock().expect("nobody panics here")
+    }
+}
 
 /// Reports until it is dropped.
 pub(crate) struct Proxies {
@@ -34,6 +56,16 @@ impl Proxies {
         namespace: &str,
         reports: SocketAddr,
     ) -> Self {
+        Self::reporting_to(server, namespace, Receiver::at(reports), PERIOD)
+    }
+
+    /// As [`Self::in_namespace`], while one controller follows another.
+    pub(crate) fn reporting_to(
+        server: &Arc<ApiServer>,
+        namespace: &str,
+        receiver: Receiver,
+        period: Duration,
+    ) -> Self {
         let (stop, failing) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (server, until, share) = (Arc::clone(server), Arc::clone(&stop), Arc::clone(&failing));
         let namespace = namespace.to_owned();
@@ -43,9 +75,9 @@ impl Proxies {
                 for table in tables(&server, &namespace) {
                     let report = proxy.report(&table, &namespace, share.load(Ordering::Relaxed));
                     // A controller that does not answer is told next time.
-                    let _ = post(reports, token(&table), &report);
+                    let _ = receiver.now().map(|at| post(at, token(&table), &report));
                 }
-                thread::sleep(PERIOD);
+                thread::sleep(period);
             }
         });
         Self { stop, failing, thread: Some(thread) }
@@ -106,7 +138,7 @@ impl Proxy {
         let rollouts = table["rollouts"].as_array().into_iter().flatten();
         let rollouts: Vec<Value> = rollouts.map(|it| self.rollout(it, failing)).collect();
         json!({
-            "version": 1, "scope": table["scope"], "proxy": "sidecar~10.0.0.7~web", "namespace": namespace,
+            "version": 1, "scope": table["scope"], "proxy": PROXY, "namespace": namespace,
             "boot": "0123456789abcdef", "sequence": self.sequence, "rollouts": rollouts,
         })
     }

@@ -2,20 +2,16 @@
 
 use serde_json::{Value, json};
 use serin_cluster::apiserver::ApiServer;
-use serin_e2e_apiserver::eventually;
 
 use crate::controller::{
-    Controller, NAMESPACE, at, make_image, replicas, the_canary, until_phase, until_told, world,
+    Controller, NAMESPACE, at, make_image, replicas, the_canary, until, until_phase, until_told,
+    world,
 };
 use crate::pods::Pods;
-use crate::proxies::{Proxies, post, tables, token};
+use crate::proxies::{PROXY, Proxies, post, tables, token};
 
 fn weight(server: &ApiServer) -> Value {
     server.get(&the_canary()).expect("the Canary")["status"]["canaryWeight"].clone()
-}
-
-fn until(what: &str, so: impl FnMut() -> bool) {
-    eventually(what, so).unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 #[test]
@@ -79,4 +75,33 @@ fn a_plugin_that_is_mangled_or_deleted_comes_back_and_reports_of_others_are_refu
     assert_eq!(told(ours, &report("namespace/test", "test")), Some(403));
     assert_eq!(told(ours, &report("namespace/prod", "test")), Some(403));
     assert_eq!(told(ours, &json!("no report")), Some(400));
+}
+
+#[test]
+fn filters_that_fall_silent_while_their_proxy_lives_are_given_another_config() {
+    let server = world();
+    let _pods = Pods::ready_in(&server, NAMESPACE);
+    let controller = Controller::start(server.kubeconfig());
+    until_phase(&server, "Initialized");
+    make_image(&server, "registry.example/shop:2");
+    let _proxies = Proxies::in_namespace(&server, NAMESPACE, controller.reports());
+    until("the first weight", || weight(&server) == 10);
+    let table = tables(&server, NAMESPACE).remove(0);
+    assert!(table["revived"].is_null(), "{table}");
+    let rollout = &table["rollouts"][0];
+    let part = json!({ "name": rollout["name"], "namespace": rollout["namespace"], "run": rollout["run"],
+                       "generation": rollout["generation"], "generations": [] });
+    // A second thread of the proxy says one word.
+    let report = json!({ "version": 1, "scope": table["scope"], "proxy": PROXY, "namespace": NAMESPACE,
+                         "boot": "fedcba9876543210", "sequence": 1, "rollouts": [part] });
+    assert_eq!(post(controller.reports(), token(&table), &report), Some(200));
+    until("another config", || tables(&server, NAMESPACE)[0]["revived"] == 1);
+    until_told(&server, &format!("A filter of {PROXY} reports no longer"));
+    let scopes = || {
+        let canary = server.get(&the_canary()).expect("the Canary");
+        canary["status"]["serin"]["scopes"].clone()
+    };
+    until("status to count the proxy", || {
+        scopes() == json!([{ "name": format!("namespace/{NAMESPACE}"), "reporting": 1 }])
+    });
 }

@@ -12,23 +12,30 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use serin_cluster::apiserver::ApiServer;
-use serin_controller::run::run;
+use serin_controller::run::{Options, Shared, run_alone};
 use serin_e2e_apiserver::{namespace, path};
+use serin_receiver::Peers;
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::controller::options;
 use crate::faults::{Faults, Process};
+use crate::proxies::{Proxies, Receiver};
 use crate::scripted::BAD;
 
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("/api/v1", "services"),
     ("/api/v1", "configmaps"),
     ("/apis/apps/v1", "deployments"),
     ("/apis/networking.istio.io/v1beta1", "destinationrules"),
     ("/apis/networking.istio.io/v1beta1", "virtualservices"),
+    ("/apis/extensions.istio.io/v1alpha1", "wasmplugins"),
     ("/apis/serin.dev/v1beta1", "canaries"),
 ];
 const CANARY: &str = "release";
+const WEIGHTS: [u64; 2] = [10, 50];
+/// Of the canary's fifty requests in each of the proxies' periods, in a rollback.
+const FAILING: u64 = 20;
 /// Before a controller that could not begin is started again.
 const RESTART: Duration = Duration::from_millis(200);
 
@@ -36,47 +43,72 @@ const RESTART: Duration = Duration::from_millis(200);
 pub(crate) enum Scenario {
     /// A Canary is made.
     Initialization,
-    /// A new revision is promoted.
+    /// A new revision is promoted, from weight to weight.
     Promotion,
-    /// A new revision does not come up.
+    /// A new revision fails requests.
     Rollback,
+    /// A new revision does not come up.
+    Stuck,
     /// A Canary that was asked to revert is deleted; apex and routes were somebody's before.
     Deletion,
+    /// Likewise, while a new revision has weight.
+    Withdrawal,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Initialization, Self::Promotion, Self::Rollback, Self::Deletion];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Initialization,
+        Self::Promotion,
+        Self::Rollback,
+        Self::Stuck,
+        Self::Deletion,
+        Self::Withdrawal,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Initialization => "initialization",
             Self::Promotion => "promotion",
             Self::Rollback => "rollback",
+            Self::Stuck => "stuck",
             Self::Deletion => "deletion",
+            Self::Withdrawal => "withdrawal",
         }
     }
 
     /// Fewer writes are no such scenario.
     pub(crate) fn writes_min(self) -> usize {
         match self {
-            Self::Initialization => 12,
-            Self::Promotion => 8,
-            Self::Rollback | Self::Deletion => 6,
+            Self::Promotion => 20,
+            Self::Initialization | Self::Rollback => 12,
+            Self::Stuck | Self::Deletion | Self::Withdrawal => 6,
         }
     }
 
     /// Whether the scenario's own part may begin.
     pub(crate) fn has_begun(self, world: &World) -> bool {
-        self == Self::Initialization || world.is_at_rest("Initialized")
+        let rests = || world.is_at_rest("Initialized");
+        match self {
+            Self::Initialization => true,
+            Self::Promotion | Self::Rollback | Self::Stuck | Self::Deletion => rests(),
+            Self::Withdrawal if rests() => {
+                world.deploy("2");
+                false
+            }
+            Self::Withdrawal => world.weight() == WEIGHTS[0],
+        }
     }
 
     pub(crate) fn act(self, world: &World) {
         match self {
             Self::Initialization => world.make(&world.canary(self)),
             Self::Promotion => world.deploy("2"),
-            Self::Rollback => world.deploy(BAD),
-            Self::Deletion => {
+            Self::Rollback => {
+                world.proxies.fail(FAILING);
+                world.deploy("2");
+            }
+            Self::Stuck => world.deploy(BAD),
+            Self::Deletion | Self::Withdrawal => {
                 let at = path(&world.canary(self)).expect("a path");
                 world.server.delete(&at).expect("deleted");
             }
@@ -87,8 +119,32 @@ impl Scenario {
         match self {
             Self::Initialization => world.is_at_rest("Initialized"),
             Self::Promotion => world.is_at_rest("Succeeded"),
-            Self::Rollback => world.is_at_rest("Failed"),
-            Self::Deletion => world.get(&world.canary(self)).is_null(),
+            Self::Rollback | Self::Stuck => world.is_at_rest("Failed"),
+            Self::Deletion | Self::Withdrawal => world.get(&world.canary(self)).is_null(),
+        }
+    }
+
+    /// It begins with a decision, which is committed before anything is applied.
+    pub(crate) fn decides(self) -> bool {
+        matches!(self, Self::Promotion | Self::Rollback | Self::Stuck)
+    }
+
+    fn reverts(self) -> bool {
+        matches!(self, Self::Deletion | Self::Withdrawal)
+    }
+
+    /// Between two reports. Each that adds to the evidence is a write, and conviction takes ten seconds.
+    fn period(self) -> Duration {
+        let millis = if self == Self::Rollback { 1000 } else { 250 };
+        Duration::from_millis(millis)
+    }
+
+    /// As short as may be, but where a weight has to last. Each round is two writes.
+    fn interval(self) -> &'static str {
+        match self {
+            Self::Withdrawal => "1m",
+            Self::Rollback => "10s",
+            _ => "1s",
         }
     }
 }
@@ -97,6 +153,8 @@ impl Scenario {
 pub(crate) struct World {
     pub(crate) server: Arc<ApiServer>,
     pub(crate) namespace: String,
+    receiver: Receiver,
+    proxies: Proxies,
     runtime: Runtime,
 }
 
@@ -105,11 +163,15 @@ impl World {
         namespace(server, name).expect("a namespace");
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
-        let world = Self { server: Arc::clone(server), namespace: name.to_owned(), runtime };
+        let receiver = Receiver::default();
+        let period = scenario.period();
+        let proxies = Proxies::reporting_to(server, name, receiver.clone(), period);
+        let (server, namespace) = (Arc::clone(server), name.to_owned());
+        let world = Self { server, namespace, receiver, proxies, runtime };
         let settings = json!({ "data": { "colour": "red" } });
         world.make(&world.object("v1", "ConfigMap", "settings", settings));
         world.deploy("1");
-        if scenario == Scenario::Deletion {
+        if scenario.reverts() {
             world.make(&world.object("v1", "Service", "store", apex()));
             let routes =
                 world.object("networking.istio.io/v1beta1", "VirtualService", "store", routes());
@@ -123,7 +185,7 @@ impl World {
 
     /// A controller that lives until this is dropped, or its process ends: all at once, with all that it remembers.
     pub(crate) fn controller(&self, process: &Arc<Process>) -> Running {
-        serve(&self.runtime, self.server.kubeconfig(), process)
+        serve(&self.runtime, self.server.kubeconfig(), process, &self.receiver)
     }
 
     pub(crate) fn object(&self, version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
@@ -137,9 +199,8 @@ impl World {
         let spec = json!({
             "targetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop" },
             "service": { "name": "store", "port": 80, "targetPort": 9898 },
-            "skipAnalysis": scenario == Scenario::Promotion,
-            "revertOnDeletion": scenario == Scenario::Deletion,
-            "analysis": { "interval": "10s", "threshold": 2, "stepWeight": 10, "maxWeight": 50 },
+            "revertOnDeletion": scenario.reverts(),
+            "analysis": { "interval": scenario.interval(), "threshold": 2, "stepWeights": WEIGHTS },
         });
         self.object("serin.dev/v1beta1", "Canary", CANARY, json!({ "spec": spec }))
     }
@@ -168,6 +229,11 @@ impl World {
         self.server.get(&path(object).expect("a path")).unwrap_or_default()
     }
 
+    fn weight(&self) -> Value {
+        let canary = self.get(&self.object("serin.dev/v1beta1", "Canary", CANARY, json!({})));
+        canary["status"]["canaryWeight"].clone()
+    }
+
     /// Whether the Canary is in a phase without a run, and the target has no pods.
     fn is_at_rest(&self, phase: &str) -> bool {
         let canary = self.get(&self.object("serin.dev/v1beta1", "Canary", CANARY, json!({})));
@@ -192,6 +258,7 @@ impl World {
 
     /// So that the API server does not carry all runs.
     pub(crate) fn clear(self) {
+        drop(self.proxies);
         for (root, plural) in KINDS {
             let _ = self.server.delete(&format!("{root}/namespaces/{}/{plural}", self.namespace));
         }
@@ -208,15 +275,24 @@ impl Drop for Running {
     }
 }
 
-/// Runs a controller, whose requests are those of `process`.
-pub(crate) fn serve(runtime: &Runtime, kubeconfig: &Path, process: &Arc<Process>) -> Running {
+/// Runs a controller, whose requests are those of `process`, and which takes reports where `receiver` then leads.
+pub(crate) fn serve(
+    runtime: &Runtime,
+    kubeconfig: &Path,
+    process: &Arc<Process>,
+    receiver: &Receiver,
+) -> Running {
     let (kubeconfig, process) = (kubeconfig.to_owned(), Arc::clone(process));
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+    receiver.moves_to(listener.local_addr().expect("its address"));
     let task = runtime.spawn(async move {
-        let options = options();
         let client = client(&kubeconfig, &process).await;
+        let shared = Shared::default();
+        let _server = shared.receive(listener, Peers::Unknown).expect("it receives");
         loop {
+            let never = std::future::pending();
             tokio::select! {
-                outcome = run(client.clone(), options.clone(), std::future::pending()) => {
+                outcome = run_alone(client.clone(), hasty(), &shared, never) => {
                     // Kubernetes starts it again where its first request fails.
                     if outcome.is_ok() { break }
                     tokio::time::sleep(RESTART).await;
@@ -226,6 +302,13 @@ pub(crate) fn serve(runtime: &Runtime, kubeconfig: &Path, process: &Arc<Process>
         }
     });
     Running(task.abort_handle())
+}
+
+/// Filters report more often, so that two periods are over sooner.
+fn hasty() -> Options {
+    let mut options = options();
+    options.installation.receiver.period_ms = 200;
+    options
 }
 
 async fn client(kubeconfig: &Path, process: &Arc<Process>) -> Client {
@@ -256,8 +339,25 @@ fn essence(mut object: Value) -> Value {
         object["spec"]["clusterIP"] = Value::Null;
         object["spec"]["clusterIPs"] = Value::Null;
     }
+    if let Some(run) = object.pointer_mut("/status/serin/rollout/run") {
+        blank_run(run);
+    }
     blank(&mut object);
     object
+}
+
+/// How much was counted when a release ended, and how often it was looked at, is a matter of time. How far its weight
+/// was lowered in quarantine follows from what was counted by then.
+fn blank_run(run: &mut Value) {
+    if let Some(verdict) = run["verdict"].as_object_mut() {
+        verdict.retain(|key, _| ["action", "state", "reason"].contains(&key.as_str()));
+    }
+    let failed = run["verdict"]["state"] == "Fail";
+    let Some(run) = run.as_object_mut() else { return };
+    run.retain(|key, _| !["round", "roundResult"].contains(&key.as_str()));
+    if failed {
+        run.remove("generation");
+    }
 }
 
 /// Ids and times, wherever they are.
@@ -265,7 +365,7 @@ fn blank(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                if ["uid", "id", "salt", "nonce"].contains(&key.as_str()) {
+                if ["uid", "id", "salt", "nonce", "token"].contains(&key.as_str()) {
                     *value = "ID".into();
                 }
                 blank(value);
