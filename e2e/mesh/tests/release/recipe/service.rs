@@ -22,6 +22,8 @@ use serin_e2e_mesh::{
 const RPS: u32 = 15;
 /// A load is stopped at the end of its release, long before.
 const LONGEST_S: u32 = 600;
+/// A busy machine may stand still for some seconds. An answer that is late is an answer.
+const PATIENCE: &str = "60s";
 const CONTAINER: &str = "podinfod";
 const IMAGE: &str = "ghcr.io/stefanprodan/podinfo";
 
@@ -67,7 +69,8 @@ impl<'s> Service<'s> {
         let story = Story::follow(canaries, name);
         let (gateway, forward) = space.mesh.gateway().await?;
         let way = Order::of(&format!("http://{gateway}/version"), RPS, LONGEST_S)
-            .host(&format!("{name}.{}", domain(space)));
+            .host(&format!("{name}.{}", domain(space)))
+            .patience(PATIENCE);
         let namespace = namespace.to_owned();
         let service = Self { space, name, namespace, story, way, _forward: forward };
         service.story.phase(since, "Initialized").await?;
