@@ -1,16 +1,20 @@
 //! The controller in the cluster, as its installer left it there.
 
-use anyhow::{Context, Result};
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, LogParams},
 };
 
-use crate::{eventually, mesh::Mesh, stage};
+use crate::{eventually, mesh::Mesh, say, stage};
 
 /// The Deployment's name in deploy/base.
 const NAME: &str = "serin-controller";
+/// Its program's name.
+const PROGRAM: &[u8] = b"/serin-controller";
 /// Which its pods carry.
 const PODS: &str = "app.kubernetes.io/name=serin-controller";
 /// Which the one that leads carries.
@@ -88,10 +92,16 @@ impl Controller {
         text
     }
 
+    /// What is deleted without grace is still told to end, and then gives up its lease: so it is killed first where
+    /// that can be done, which is where its node is this machine.
     async fn kill(&self, pod: &str) -> Result<()> {
+        match process(pod) {
+            Some(process) => kill(process).with_context(|| format!("{pod}, process {process}"))?,
+            None => say(&format!("{pod} runs on another machine: it is deleted, not killed")),
+        }
         let at_once = DeleteParams::default().grace_period(0);
-        let killed = self.pods().delete(pod, &at_once).await;
-        killed.map(drop).with_context(|| format!("{pod} could not be killed"))
+        let deleted = self.pods().delete(pod, &at_once).await;
+        deleted.map(drop).with_context(|| format!("{pod} could not be deleted"))
     }
 
     async fn log(&self, pod: &str) -> Result<String> {
@@ -103,4 +113,23 @@ impl Controller {
     fn pods(&self) -> Api<Pod> {
         self.mesh.api(&self.namespace)
     }
+}
+
+/// A pod's controller among the processes of this machine. Its sidecar is told the pod's name too.
+fn process(pod: &str) -> Option<u32> {
+    let named = format!("POD_NAME={pod}");
+    let all = fs::read_dir("/proc").ok()?.flatten();
+    let mut all = all.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+    all.find(|process| {
+        let read = |what: &str| fs::read(format!("/proc/{process}/{what}")).unwrap_or_default();
+        let is_named = || read("environ").split(|byte| *byte == 0).any(|it| it == named.as_bytes());
+        read("cmdline").split(|byte| *byte == 0).next().is_some_and(|it| it.ends_with(PROGRAM))
+            && is_named()
+    })
+}
+
+fn kill(process: u32) -> Result<()> {
+    let status = Command::new("kill").arg("-KILL").arg(process.to_string()).status()?;
+    ensure!(status.success(), "kill ended with {status}");
+    Ok(())
 }

@@ -64,7 +64,18 @@ async fn goes_out(space: &Space) -> Result<()> {
     let weights = release.story.weights(changed);
     ensure!(weights.starts_with(&[0.0, 10.0, 40.0]), "weights were {weights:?}");
     counted.ended("v1", end.at)?;
-    Ok(())
+    gives_back(&release, &controller).await
+}
+
+/// And when its Canary is deleted, the target serves again.
+async fn gives_back(release: &Release<'_>, controller: &Controller) -> Result<()> {
+    let began = Instant::now();
+    let traffic = Traffic::inside(release, [release.inside(50)]);
+    tokio::try_join!(deletion::delete(release), async {
+        release.story.phase(began, "Terminating").await?;
+        kill(controller, "Terminating").await
+    })?;
+    traffic.stop().await?.only_the_app_failed()
 }
 
 async fn comes_back(space: &Space) -> Result<()> {
@@ -83,13 +94,7 @@ async fn comes_back(space: &Space) -> Result<()> {
     counted.only_the_app_failed()?;
     ensure!(release.story.last().phase == "Failed", "it ended as {}", release.story.last().phase);
     ensure!(release.replicas("shop-primary").await? == 2, "primary has lost pods");
-
-    let traffic = Traffic::inside(&release, [release.inside(50)]);
-    let (_, ()) = tokio::try_join!(deletion::delete(&release), async {
-        release.story.phase(changed, "Terminating").await?;
-        kill(&controller, "Terminating").await
-    })?;
-    traffic.stop().await?.only_the_app_failed()
+    Ok(())
 }
 
 /// Kills the one that leads while primary is made, and waits for the next.
