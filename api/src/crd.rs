@@ -55,6 +55,10 @@ fn of_group(mut definition: CustomResourceDefinition, group: Group) -> CustomRes
     let kept = ("helm.sh/resource-policy".to_owned(), "keep".to_owned());
     metadata.annotations.get_or_insert_default().extend([kept]);
     group.name().clone_into(&mut definition.spec.group);
+    if group == Group::Flagger {
+        // Flagger's have none; and where both groups are, a short name means ours without a doubt.
+        definition.spec.names.short_names = None;
+    }
     for version in &mut definition.spec.versions {
         let schema = version.schema.as_mut().and_then(|it| it.open_api_v3_schema.as_mut());
         if let Some(schema) = schema {

@@ -29,7 +29,17 @@ pub(crate) fn say(line: &str) {
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_our_package(name)) {
+        command.env_remove(name);
+    }
     command
+}
+
+/// Whether cargo set it for this program. Handed on to another cargo it would differ from one caller to the next, and
+/// whatever is built anew when it does (ring is, and all that depends on it) would be, each time.
+fn is_of_our_package(variable: &std::ffi::OsStr) -> bool {
+    let name = variable.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// Runs a command to its end with its output passed through.

@@ -168,6 +168,20 @@ async fn sigterm_may_cut_everything_off() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn it_crashes_when_it_is_told_to() -> Result<()> {
+    let mut app = Server::faulty(&[])?;
+    let under_way = async { app.get("/?delay=1m").await };
+    let crash = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        app.send("POST", "/crash", "").await
+    };
+    let (answer, crash) = tokio::join!(under_way, crash);
+    assert!(answer.is_err() && crash.is_err());
+    assert_eq!(app.ended().await?.code(), Some(1));
+    Ok(())
+}
+
 #[test]
 fn wrong_usage_is_2_and_told() -> Result<()> {
     let program = env!("CARGO_BIN_EXE_faulty");

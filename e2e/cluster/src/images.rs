@@ -14,7 +14,6 @@ mod tester;
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -131,8 +130,7 @@ fn envoy() -> Result<PathBuf> {
 
 /// Runs cargo in the workspace and returns what it printed.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = crate::cargo::cargo();
     command.args(arguments).current_dir(workspace());
     command::output(&mut command)
 }

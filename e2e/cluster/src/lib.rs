@@ -6,6 +6,7 @@
 pub mod access;
 pub mod apiserver;
 pub mod cache;
+pub mod cargo;
 mod cgroup;
 pub mod cluster;
 pub mod command;

@@ -20,13 +20,14 @@ pub mod reports;
 pub mod settings;
 pub mod space;
 pub mod stage;
+pub mod telemetry;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// Longer than a pod takes to start on a busy machine of two cores that pulls no image.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Longer than a pod takes to start on a machine of two cores that has as much else to do again, and pulls no image.
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Asks until there is an answer, for as long as [`PATIENCE`]; the error says what was waited for, and what stood in
 /// the way last.

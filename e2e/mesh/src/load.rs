@@ -71,6 +71,13 @@ impl Order {
         self
     }
 
+    /// Waiting for so long for an answer.
+    #[must_use]
+    pub fn patience(mut self, time: &str) -> Self {
+        self.0["timeout"] = json!(time);
+        self
+    }
+
     /// With a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -94,6 +101,14 @@ impl Order {
     pub fn users(mut self, users: u64, header: &str) -> Self {
         self.0["users"] = json!(users);
         self.0["user-header"] = json!(header);
+        self
+    }
+
+    /// Like so many users in turn, each of which keeps the cookies that it is given.
+    #[must_use]
+    pub fn browsers(mut self, users: u64) -> Self {
+        self.0["users"] = json!(users);
+        self.0["cookies"] = json!(true);
         self
     }
 
@@ -173,12 +188,12 @@ async fn send(address: SocketAddr, order: &Order) -> Result<Outcome> {
 }
 
 /// One request on a connection of its own, however long its answer takes.
-async fn exchange(address: SocketAddr, path: &str, body: &Value) -> Result<Bytes> {
+pub(crate) async fn exchange(address: SocketAddr, path: &str, body: &Value) -> Result<Bytes> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let request = Request::builder().method(Method::POST).uri(path).header(HOST, "load");
     let request = request.body(Full::new(Bytes::from(body.to_string())))?;
-    let answer = sender.send_request(request).await.context("the load generator hung up")?;
+    let answer = sender.send_request(request).await.context("it hung up")?;
     Ok(answer.into_body().collect().await?.to_bytes())
 }

@@ -12,11 +12,14 @@
 //! ```
 
 mod controller;
+mod pods;
 mod story;
 mod target;
+mod tester;
 mod traffic;
+mod users;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     left_out, say,
@@ -24,9 +27,14 @@ use crate::{
 };
 
 pub use controller::Controller;
+pub use pods::Pods;
 pub use story::{Moment, Scene, Story};
 pub use target::{APP, Release};
-pub use traffic::{Counted, Traffic};
+pub use tester::LoadTester;
+pub use traffic::{Counted, PROPAGATION, Traffic};
+
+/// The API group of Flagger's Canaries.
+pub const FLAGGER: &str = "flagger.app";
 
 /// Runs a test that needs the controller, in a namespace of its own. Where there is none, the test is left out by name.
 pub async fn released(test: &str, body: impl AsyncFnOnce(&Space) -> Result<()>) -> Result<()> {
@@ -40,6 +48,22 @@ pub async fn released(test: &str, body: impl AsyncFnOnce(&Space) -> Result<()>) 
             say(&controller.said_of(&space.name).await);
         }
         outcome
+    })
+    .await
+}
+
+/// The same for a Canary of Flagger's group, where the controller serves such.
+pub async fn released_as_flaggers(
+    test: &str,
+    body: impl AsyncFnOnce(&Space) -> Result<()>,
+) -> Result<()> {
+    released(test, async |space| {
+        let controller = Controller::find(&space.mesh).await?.context("it was there just now")?;
+        if !controller.serves(FLAGGER).await? {
+            left_out(test, "the controller does not serve Canaries of flagger.app");
+            return Ok(());
+        }
+        body(space).await
     })
     .await
 }

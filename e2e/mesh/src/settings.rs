@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serin_cluster::registry::push_module;
+use serin_cluster::{programs, registry::push_module};
 use tokio::task::spawn_blocking;
 
 /// Where images are whose references nobody names.
 const HUB: &str = "rig.serin.dev";
+/// Flagger's load tester, under its own name.
+const LOAD_TESTER: &str = "ghcr.io/fluxcd/flagger-loadtester";
 
 /// Environment variables, with what holds where they are not set.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Images {
     pub load: String,
     /// `SERIN_IMAGE_RECEIVER`
     pub receiver: String,
+    /// `SERIN_IMAGE_LOAD_TESTER`: Flagger's.
+    pub load_tester: String,
 }
 
 impl Settings {
@@ -80,6 +84,8 @@ impl Settings {
                 faulty: image("SERIN_IMAGE_FAULTY", "faulty"),
                 load: image("SERIN_IMAGE_LOAD", "load"),
                 receiver: image("SERIN_IMAGE_RECEIVER", "receiver"),
+                load_tester: given("SERIN_IMAGE_LOAD_TESTER")
+                    .unwrap_or_else(|| format!("{LOAD_TESTER}:{}", programs::LOAD_TESTER)),
             },
         })
     }

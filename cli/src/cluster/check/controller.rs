@@ -29,11 +29,7 @@ pub(super) async fn look(cluster: &Cluster) -> Vec<Finding> {
             return vec![Finding::Bad("no controller is installed".to_owned(), todo.to_owned())];
         }
         [one] => one,
-        many => {
-            let todo = "remove all but one: two would take each other's objects";
-            let what = format!("{} controllers are installed", many.len());
-            return vec![Finding::Bad(what, todo.to_owned())];
-        }
+        many => return vec![several(many)],
     };
     let namespace = deployment.metadata.namespace.clone().unwrap_or_default();
     let mut findings = vec![available(deployment, &namespace), module(deployment)];
@@ -50,6 +46,16 @@ pub(super) async fn look(cluster: &Cluster) -> Vec<Finding> {
         Err(error) => hidden("the filters' tables", &error),
     });
     findings
+}
+
+/// Two installations of `deploy/`: rights are bound to one namespace, that of the last one applied.
+fn several(deployments: &[Deployment]) -> Finding {
+    let places = deployments.iter().filter_map(|it| it.metadata.namespace.as_deref());
+    let places = places.collect::<Vec<_>>().join(" and ");
+    let what = format!("{} controllers are installed: in {places}", deployments.len());
+    let todo = "one of them has no rights, and each removes the other's tables: keep one \
+                (docs/install.md, \"One controller\")";
+    Finding::Bad(what, todo.to_owned())
 }
 
 fn available(deployment: &Deployment, namespace: &str) -> Finding {
@@ -166,6 +172,18 @@ mod tests {
         let template = json!({ "spec": { "containers": [container] } });
         let spec = json!({ "replicas": 2, "selector": {}, "template": template });
         serde_json::from_value(json!({ "spec": spec, "status": { "readyReplicas": 1 } })).unwrap()
+    }
+
+    #[test]
+    fn two_controllers_are_named_by_their_places() {
+        let places = ["istio-system", "serin-system"].map(|place| {
+            let mut deployment = deployment("");
+            deployment.metadata.namespace = Some(place.to_owned());
+            deployment
+        });
+        let Finding::Bad(what, todo) = several(&places) else { panic!("two are one too many") };
+        assert_eq!(what, "2 controllers are installed: in istio-system and serin-system");
+        assert!(todo.contains("keep one"), "{todo}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serin_cluster::cargo::cargo;
 use serin_e2e_apiserver::eventually;
 use ureq::{Agent, http::Request};
 
@@ -153,8 +154,7 @@ pub(crate) fn program() -> &'static Path {
         if let Some(given) = env::var_os("SERIN_CONTROLLER") {
             return given.into();
         }
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "-p", "serin-controller"]).status();
+        let built = cargo().args(["build", "-p", "serin-controller"]).status();
         assert!(built.expect("cargo runs").success(), "the controller does not build");
         let test = env::current_exe().expect("this program's path");
         let directory = test.ancestors().nth(2).expect("the directory of what is built");

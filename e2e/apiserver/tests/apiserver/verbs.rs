@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use serin_cluster::apiserver::ApiServer;
+use serin_cluster::{apiserver::ApiServer, cargo::cargo};
 use serin_e2e_apiserver::eventually;
 
 use crate::controller::{
@@ -23,8 +23,7 @@ use crate::proxies::Proxies;
 fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo).args(["build", "--quiet", "-p", "serin-cli"]).status();
+        let built = cargo().args(["build", "--quiet", "-p", "serin-cli"]).status();
         assert!(built.expect("cargo runs").success(), "serin does not build");
         let test = env::current_exe().expect("this program's path");
         test.ancestors().nth(2).expect("the directory of what is built").join("serin")

@@ -9,7 +9,10 @@ use std::{
 use hyper::{Method, Request, StatusCode, body::Incoming, header::HeaderValue};
 use serde::Serialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     args::Args,
@@ -32,6 +35,7 @@ pub(super) struct App {
     began: Instant,
     started: Instant,
     draining: Mutex<bool>,
+    crash: Notify,
 }
 
 /// What it has done so far. Probes, and what is asked of it about itself, are not among the answers.
@@ -82,12 +86,18 @@ impl App {
             began,
             started: began + args.slow_start.0,
             draining: Mutex::new(false),
+            crash: Notify::new(),
         })
     }
 
     /// From now on it is not ready.
     pub(super) fn drain(&self) {
         *lock(&self.draining) = true;
+    }
+
+    /// Resolves when it is told to crash.
+    pub(super) async fn crashed(&self) {
+        self.crash.notified().await;
     }
 
     /// Answers a request, if it is to be answered.
@@ -102,6 +112,10 @@ impl App {
             (&Method::POST, "/faults") => self.change(request).await,
             (&Method::DELETE, "/faults") => self.put(self.first.clone()),
             (_, "/faults") => refusal(StatusCode::METHOD_NOT_ALLOWED, "GET, POST or DELETE"),
+            (&Method::POST, "/crash") => {
+                self.crash.notify_one();
+                return Err(Reset);
+            }
             (&Method::GET, "/counts") => server::json(StatusCode::OK, &*lock(&self.counts)),
             _ => self.serve(&request, &faults).await?,
         };

@@ -20,6 +20,7 @@ Paths of its own; every other path is the app:
   POST   /faults    change some of them: {\"fail\": \"10%\", \"codes\": [500, 503], \"delay\": \"200ms\"}
   DELETE /faults    back to those it was started with
   GET    /counts    what it has answered so far
+  POST   /crash     cuts everything off and exits with 1
 
 Every answer names its maker (x-app-version, x-app-pod, and in its JSON body); one that failed on purpose is
 marked: x-app-fault: ordered | drawn.

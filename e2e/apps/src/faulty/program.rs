@@ -5,6 +5,8 @@ use std::{process::ExitCode, sync::Arc};
 use super::{Args, OnTerm, app::App};
 use crate::{aside, quantity::Time, server, signals::Signals};
 
+/// What it exits with when it crashes.
+const CRASHED: u8 = 1;
 /// As a shell reports an end by SIGTERM.
 const TERMINATED: u8 = 143;
 
@@ -33,7 +35,13 @@ pub async fn run(args: Args) -> Result<ExitCode, String> {
         }
     };
     let patience = if args.on_term == OnTerm::Exit { Time::default() } else { args.drain_max };
-    let drained = server::serve(listener, answer, stop, patience.0).await;
+    let drained = tokio::select! {
+        drained = server::serve(listener, answer, stop, patience.0) => drained,
+        () = app.crashed() => {
+            aside(format_args!("faulty: crashes, as ordered"));
+            return Ok(ExitCode::from(CRASHED));
+        }
+    };
     if args.on_term == OnTerm::Exit {
         return Ok(ExitCode::from(TERMINATED));
     }

@@ -6,6 +6,7 @@ mod program;
 mod run;
 mod service;
 mod tally;
+mod users;
 
 pub use options::{Options, Plan};
 pub use outcome::{Failures, Latency, Outcome, Span};

@@ -48,6 +48,10 @@ pub struct Options {
     #[arg(long, value_name = "NAME", default_value_t = user_header())]
     #[serde(default = "user_header", rename = "user-header")]
     pub user_header: String,
+    /// Each user keeps the cookies that answers set, and sends them.
+    #[arg(long)]
+    #[serde(default)]
+    pub cookies: bool,
     /// The `host` header, in place of the URL's.
     #[arg(long, value_name = "HOST")]
     #[serde(default)]
@@ -114,6 +118,9 @@ impl Options {
         if self.users > USERS_MAX {
             return Err(format!("users: must be at most {USERS_MAX}, not {}", self.users));
         }
+        if self.cookies && self.users == 0 {
+            return Err("cookies: must be users' (users: N)".to_owned());
+        }
         if self.timeout.0.is_zero() || self.timeout.0 > TIMEOUT_MAX {
             let max = Time(TIMEOUT_MAX);
             return Err(format!("timeout: must be from 1ms to {max}, not {}", self.timeout));
@@ -135,6 +142,11 @@ impl Plan {
     /// When a request is due, after the beginning.
     pub(super) fn due(&self, index: u64) -> Duration {
         Duration::from_secs_f64(index as f64 / self.options.rps)
+    }
+
+    /// Whose request it is, where there are users.
+    pub(super) fn user(&self, index: u64) -> Option<u64> {
+        index.checked_rem(self.options.users)
     }
 }
 
@@ -222,6 +234,7 @@ mod tests {
             (with(r#", "header": ["x"]"#), "header: must be `NAME: VALUE`, not \"x\""),
             (with(r#", "header": ["x y: z"]"#), "header: \"x y\" is no header's name"),
             (with(r#", "users": 2000000"#), "users: must be at most 1000000"),
+            (with(r#", "cookies": true"#), "cookies: must be users'"),
             (with(r#", "timeout": "0""#), "timeout: must be from 1ms to 5m, not 0s"),
             (with(r#", "user": 5"#), "unknown field `user`"),
         ] {

@@ -44,6 +44,9 @@ pub struct Outcome {
     /// When requests failed otherwise: the first of them.
     #[serde(default)]
     pub otherwise_s: Vec<f64>,
+    /// When each version answered each user, where there are users: by the times at which they asked.
+    #[serde(default)]
+    pub user_span_s: BTreeMap<u64, BTreeMap<String, Span>>,
 }
 
 /// From the first to the last, in seconds.

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use http_body_util::{BodyExt as _, Empty};
@@ -24,12 +24,21 @@ use super::{
     options::Plan,
     outcome::Outcome,
     tally::{Fate, Maker, Tally},
+    users::Jars,
 };
 use crate::headers;
 
 /// How far a load has come, for whoever asks meanwhile.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<AtomicU64>);
+
+/// A request that has had its end; times are after the load's beginning.
+struct Done {
+    index: u64,
+    sent: Duration,
+    fate: Fate,
+    ended: Duration,
+}
 
 type Http = Client<HttpConnector, Empty<Bytes>>;
 
@@ -43,7 +52,7 @@ impl Progress {
 /// Sends the load, or as much of it as there is time for until `stop` resolves, and waits for the answers that are
 /// still to come.
 pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()>) -> Outcome {
-    let shared = Arc::new((client(plan), plan.clone()));
+    let shared = Arc::new((client(plan), plan.clone(), Jars::default()));
     let places = Arc::new(Semaphore::new(plan.options.concurrency));
     let (mut tally, mut under_way) = (Tally::default(), JoinSet::new());
     let (mut skipped, mut interrupted) = (0, false);
@@ -58,8 +67,8 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
             }
             () = sleep_until((began + plan.due(index)).into()) => {}
         }
-        while let Some(Ok(fate)) = under_way.try_join_next() {
-            tally.count(fate);
+        while let Some(Ok(done)) = under_way.try_join_next() {
+            take(&mut tally, plan, done);
         }
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             skipped += 1;
@@ -68,20 +77,25 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
         progress.0.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::clone(&shared);
         under_way.spawn(async move {
-            let (client, plan) = &*shared;
-            let fate = fate(client, plan, index).await;
+            let (client, plan, jars) = &*shared;
+            let sent = began.elapsed();
+            let fate = fate(client, plan, jars, index).await;
             drop(place);
-            (fate, began.elapsed())
+            Done { index, sent, fate, ended: began.elapsed() }
         });
     }
     while let Some(done) = under_way.join_next().await {
-        // A request that panicked is none that was answered.
-        tally.count(done.unwrap_or_else(|_| (Fate::Lost("failed"), began.elapsed())));
+        match done {
+            Ok(done) => take(&mut tally, plan, done),
+            // A request that panicked is none that was answered.
+            Err(_) => tally.count((Fate::Lost("failed"), began.elapsed())),
+        }
     }
     let elapsed_s = began.elapsed().as_secs_f64();
     let (latency_ms, version_latency_ms) = (tally.latency(), tally.version_latencies());
     let versions = tally.versions();
-    let Tally { status, failures, lost, answered, version_spans, faults, otherwise, .. } = tally;
+    let Tally { status, failures, lost, answered, version_spans, faults, otherwise, met, .. } =
+        tally;
     let spans = version_spans.into_iter().filter_map(|(version, span)| Some((version, span?)));
     Outcome {
         url: plan.options.url.clone(),
@@ -101,7 +115,15 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
         version_span_s: spans.collect(),
         fault_span_s: faults,
         otherwise_s: otherwise,
+        user_span_s: met.0,
     }
+}
+
+fn take(tally: &mut Tally, plan: &Plan, Done { index, sent, fate, ended }: Done) {
+    if let Some(user) = plan.user(index) {
+        tally.meet(user, &fate, sent);
+    }
+    tally.count((fate, ended));
 }
 
 fn client(plan: &Plan) -> Http {
@@ -117,12 +139,15 @@ fn client(plan: &Plan) -> Http {
 }
 
 /// Sends one request and reads its answer to the end.
-async fn fate(client: &Http, plan: &Plan, index: u64) -> Fate {
+async fn fate(client: &Http, plan: &Plan, jars: &Jars, index: u64) -> Fate {
     let began = Instant::now();
     let exchange = async {
-        let request = request(plan, index).ok_or("not a request")?;
+        let request = request(plan, jars, index).ok_or("not a request")?;
         let response = client.request(request).await.map_err(|error| reason(&error))?;
         let (head, mut body) = response.into_parts();
+        if let Some(user) = plan.user(index).filter(|_| plan.options.cookies) {
+            jars.keep(user, &head.headers);
+        }
         while let Some(frame) = body.frame().await {
             frame.map_err(|_| "cut off")?;
         }
@@ -140,13 +165,16 @@ async fn fate(client: &Http, plan: &Plan, index: u64) -> Fate {
     }
 }
 
-fn request(plan: &Plan, index: u64) -> Option<Request<Empty<Bytes>>> {
+fn request(plan: &Plan, jars: &Jars, index: u64) -> Option<Request<Empty<Bytes>>> {
     let mut request = Request::builder().uri(&plan.uri).body(Empty::new()).ok()?;
     let headers = request.headers_mut();
     headers.clone_from(&plan.headers);
-    if plan.options.users > 0 {
-        let user = format!("user-{}", index % plan.options.users);
-        headers.insert(&plan.user_header, HeaderValue::from_str(&user).ok()?);
+    if let Some(user) = plan.user(index) {
+        let name = HeaderValue::from_str(&format!("user-{user}")).ok()?;
+        headers.insert(&plan.user_header, name);
+        if plan.options.cookies {
+            jars.send(user, headers);
+        }
     }
     Some(request)
 }

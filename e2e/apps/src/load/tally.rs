@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::outcome::{Failures, Latency, Span};
+use super::{
+    outcome::{Failures, Latency, Span},
+    users::Met,
+};
 
 /// Names of versions, or reasons, that are counted apart; the rest is counted together.
 const NAMES_MAX: usize = 64;
@@ -53,9 +56,17 @@ pub(super) struct Tally {
     pub(super) version_spans: BTreeMap<String, Option<Span>>,
     pub(super) faults: Option<Span>,
     pub(super) otherwise: Vec<f64>,
+    pub(super) met: Met,
 }
 
 impl Tally {
+    /// Who met whom, of a user's request that was sent so long after the load's beginning.
+    pub(super) fn meet(&mut self, user: u64, fate: &Fate, sent: Duration) {
+        if let Fate::Answered { version: Some(version), .. } = fate {
+            self.met.count(user, version, sent.as_secs_f64());
+        }
+    }
+
     /// Counts one, whose fate was known so long after the load's beginning.
     pub(super) fn count(&mut self, (fate, at): (Fate, Duration)) {
         let at = at.as_secs_f64();

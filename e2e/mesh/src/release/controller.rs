@@ -15,6 +15,8 @@ const NAME: &str = "serin-controller";
 const PODS: &str = "app.kubernetes.io/name=serin-controller";
 /// Which the one that leads carries.
 const LEADER: &str = "serin.dev/leader=true";
+/// Where its Deployment names the groups that it serves; ours if it does not.
+const GROUPS: &str = "SERIN_GROUPS";
 /// Lines of its log that may concern one test.
 const LINES: i64 = 4_000;
 
@@ -33,6 +35,15 @@ impl Controller {
         let found = all.list_metadata(&named).await?.items.into_iter().next();
         let namespace = found.and_then(|it| it.namespace());
         Ok(namespace.map(|namespace| Self { mesh: mesh.clone(), namespace }))
+    }
+
+    /// Whether it was told to serve Canaries of this group beside ours.
+    pub async fn serves(&self, group: &str) -> Result<bool> {
+        let deployment: Deployment = self.mesh.api(&self.namespace).get(NAME).await?;
+        let pod = deployment.spec.template.spec;
+        let env = pod.into_iter().flat_map(|it| it.containers).filter_map(|it| it.env);
+        let groups = env.flatten().filter(|it| it.name == GROUPS).find_map(|it| it.value);
+        Ok(groups.is_some_and(|it| it.split(',').any(|it| it.trim() == group)))
     }
 
     /// The pod that leads, once one does.

@@ -48,6 +48,8 @@ pub struct Scene {
     pub iterations: i64,
     /// The weight is cut on early evidence.
     pub quarantined: bool,
+    /// Why the last decision was made.
+    pub verdict: String,
     /// What is wrong with the Canary.
     pub problems: String,
 }
@@ -110,7 +112,7 @@ impl Story {
 
     /// Waits until the canary has this weight, in percent.
     pub async fn weight(&self, since: Instant, percent: f64) -> Result<Moment> {
-        let is = |scene: &Scene| (scene.weight - percent).abs() < 0.01;
+        let is = |scene: &Scene| scene.weighs(percent);
         self.until(&format!("a weight of {percent} %"), since, is).await
     }
 
@@ -124,6 +126,18 @@ impl Story {
         Ok(end)
     }
 
+    /// An error unless it stands still for so long, in this phase and at this weight in percent, where it is by now.
+    pub async fn stands(&self, span: Duration, phase: &str, percent: f64) -> Result<()> {
+        let since = Instant::now();
+        sleep(span).await;
+        let moved = self.all().into_iter().filter(|it| it.at >= since).map(|it| it.scene);
+        let gone = moved.chain([self.last()]).find(|it| it.phase != phase || !it.weighs(percent));
+        match gone {
+            Some(scene) => bail!("it went on: {scene:?}\n{}", self.told(since)),
+            None => Ok(()),
+        }
+    }
+
     /// The weights since then, each once in a row.
     pub fn weights(&self, since: Instant) -> Vec<f64> {
         let moments = self.all().into_iter().filter(|it| it.at >= since);
@@ -134,7 +148,7 @@ impl Story {
 
     /// The story since then, a line each.
     pub fn told(&self, since: Instant) -> String {
-        let mut text = String::new();
+        let (mut text, mut verdict) = (String::new(), String::new());
         for Moment { at, scene } in self.all() {
             let Scene { phase, weight, stage, run, failed_checks, iterations, .. } = &scene;
             let Some(after) = at.checked_duration_since(since) else { continue };
@@ -142,12 +156,12 @@ impl Story {
                 write!(text, "  {:6.1} s {phase:<16} {weight:5} % {stage:<9}", after.as_secs_f64());
             let _ =
                 write!(text, " run {run}, {iterations} iterations, {failed_checks} failed checks");
-            let _ = writeln!(
-                text,
-                "{} {}",
-                if scene.quarantined { ", quarantined" } else { "" },
-                scene.problems
-            );
+            let quarantined = if scene.quarantined { ", quarantined" } else { "" };
+            let _ = writeln!(text, "{quarantined} {}", scene.problems);
+            if scene.verdict != verdict {
+                let _ = writeln!(text, "           {}", scene.verdict);
+                verdict = scene.verdict;
+            }
         }
         text
     }
@@ -160,6 +174,11 @@ impl Drop for Story {
 }
 
 impl Scene {
+    /// Weights are given in whole basis points.
+    fn weighs(&self, percent: f64) -> bool {
+        (self.weight - percent).abs() < 0.005
+    }
+
     fn of(status: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let run = &status["serin"]["rollout"]["run"];
@@ -172,6 +191,7 @@ impl Scene {
             failed_checks: status["failedChecks"].as_i64().unwrap_or_default(),
             iterations: status["iterations"].as_i64().unwrap_or_default(),
             quarantined: !run["quarantine"].is_null(),
+            verdict: text(&run["verdict"]["text"]),
             problems: problems.map(ToString::to_string).collect(),
         }
     }

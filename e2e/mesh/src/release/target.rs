@@ -38,12 +38,22 @@ impl<'s> Release<'s> {
     /// Deploys version `v1` and this Canary, and waits until callers reach it through what was made for that. In the
     /// text, `{{namespace}}` stands for the test's own.
     pub async fn set(space: &'s Space, canary: &str) -> Result<Self> {
+        Self::deploy(space).await?;
+        Self::of(space, canary).await
+    }
+
+    /// Version `v1` and a load generator beside it.
+    pub async fn deploy(space: &Space) -> Result<()> {
         accesslog::enable(space).await?;
         let values =
             [("image", &*space.mesh.settings.images.faulty), ("annotations", stage::SIDECAR)];
         space.apply(&fill(include_str!("../../manifests/target.yaml"), &values)?).await?;
         stage::loader(space).await?;
-        stage::ready(&space.mesh, &space.name).await?;
+        stage::ready(&space.mesh, &space.name).await
+    }
+
+    /// The Canary of what is deployed.
+    pub async fn of(space: &'s Space, canary: &str) -> Result<Self> {
         let canary = fill(canary, &[("namespace", &space.name)])?;
         let mut applied = None;
         for object in apply::documents(&canary)? {
@@ -64,7 +74,7 @@ impl<'s> Release<'s> {
 
     /// Load from inside the mesh.
     pub fn inside(&self, rps: u32) -> Order {
-        Order::of(&format!("http://{APP}/"), rps, LONGEST_S)
+        Order::of(&format!("http://{APP}/"), rps, LONGEST_S).patience(ANSWER_WITHIN)
     }
 
     /// A new version: a change of the pods' environment, as by `kubectl set env`. What a version before has set stays
@@ -130,5 +140,7 @@ impl<'s> Release<'s> {
     }
 }
 
+/// On a machine that has much else to do an answer may take its time; whoever gets none by then never will.
+const ANSWER_WITHIN: &str = "60s";
 /// A load is stopped at the end of its release, long before.
 pub(super) const LONGEST_S: u32 = 600;

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serin_e2e_apps::load::Outcome;
 
 use super::target::Release;
@@ -19,6 +19,9 @@ use crate::{
 const UNHEARD: Duration = Duration::from_secs(1);
 /// How much later than it happened a thing is seen here.
 const SEEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long after a moment of the story callers may still meet what it ended: proxies learn of it one by one.
+pub const PROPAGATION: Duration = Duration::from_secs(2);
 
 /// Loads under way.
 pub struct Traffic<'r> {
@@ -88,6 +91,21 @@ impl Counted {
         self.join(self.outcomes.iter().filter_map(|it| it.version_span_s.get(version)).copied())
     }
 
+    /// An error unless a version has answered, and did not any more from then on.
+    pub fn ended(&self, version: &str, at: Instant) -> Result<()> {
+        let (_, last) =
+            self.span(version).with_context(|| format!("{version} has not answered"))?;
+        let late = last.saturating_duration_since(at);
+        ensure!(late < PROPAGATION, "{version} answered until {late:?} after its end");
+        Ok(())
+    }
+
+    /// When a version answered one load first, and last.
+    pub fn span_of(&self, load: usize, version: &str) -> Option<(Instant, Instant)> {
+        let outcome = self.outcomes.get(load)?;
+        self.join(outcome.version_span_s.get(version).into_iter().copied())
+    }
+
     /// When the app failed as it was told, first and last.
     pub fn faults(&self) -> Option<(Instant, Instant)> {
         self.join(self.outcomes.iter().filter_map(|it| it.fault_span_s))
@@ -102,11 +120,20 @@ impl Counted {
     /// The same, where Envoy's own answers are forgiven in the second after each of these times, at which the canary's
     /// last ready pod went: its callers had not heard of it.
     pub fn only_the_app_failed_but_after(&self, gone: &[Instant]) -> Result<()> {
-        let forgiven = |at: Instant| {
-            let after = |gone: &Instant| (at + SEEN_WITHIN).checked_duration_since(*gone);
-            gone.iter().filter_map(after).any(|after| after <= UNHEARD + SEEN_WITHIN * 2)
-        };
+        let spans: Vec<_> = gone.iter().map(|it| (*it, *it)).collect();
+        self.only_the_app_failed_but_within(&spans)
+    }
+
+    /// The same, where they are forgiven from the beginning of each of these spans, at which a pod was lost, until the
+    /// second after its end, at which that could be known. On a machine that is too busy, news travels no faster than
+    /// answers do: as much later as the slowest of them took.
+    pub fn only_the_app_failed_but_within(&self, lost: &[(Instant, Instant)]) -> Result<()> {
         for outcome in &self.outcomes {
+            let unheard = UNHEARD + slowest(outcome);
+            let is_within = |at: Instant, (from, to): &(Instant, Instant)| {
+                at + SEEN_WITHIN >= *from && at <= *to + unheard + SEEN_WITHIN
+            };
+            let forgiven = |at: Instant| lost.iter().any(|span| is_within(at, span));
             let failures = outcome.failures;
             let told = || format!("{outcome:#?}, by Envoy's flags {:?}", self.flags);
             ensure!(
@@ -116,6 +143,7 @@ impl Counted {
             ensure!(failures.unmarked == 0 && failures.transport == 0, told());
             let successes = outcome.status.get(&200).copied().unwrap_or(0);
             ensure!(successes + failures.app + failures.envoy == outcome.answered, told());
+            ensure!(failures.envoy == outcome.otherwise_s.len() as u64, "so many? {}", told());
             let times = outcome.otherwise_s.iter().map(|it| self.at(*it));
             let (within, beyond): (Vec<_>, Vec<_>) = times.partition(|at| forgiven(*at));
             ensure!(
@@ -127,7 +155,7 @@ impl Counted {
             if !within.is_empty() {
                 let count = within.len();
                 say(&format!(
-                    "{}: Envoy failed {count} in the second after the last pod went",
+                    "{}: Envoy failed {count} until a second after pods were lost",
                     self.test
                 ));
             }
@@ -144,7 +172,7 @@ impl Counted {
         Some((self.at(first), self.at(last)))
     }
 
-    fn at(&self, after_s: f64) -> Instant {
+    pub(super) fn at(&self, after_s: f64) -> Instant {
         self.began + Duration::from_secs_f64(after_s)
     }
 
@@ -156,4 +184,9 @@ impl Counted {
             ));
         }
     }
+}
+
+fn slowest(outcome: &Outcome) -> Duration {
+    let slowest_ms = outcome.latency_ms.map_or(0.0, |it| it.max);
+    Duration::from_secs_f64(slowest_ms / 1_000.0)
 }

@@ -15,6 +15,7 @@ use serin_e2e_mesh::{
     say,
     space::{Reliance, Space, in_space},
     stage::{self, Stage},
+    telemetry,
 };
 use tokio::try_join;
 
@@ -53,7 +54,7 @@ async fn flaggers_queries_agree_with_the_load() -> Result<()> {
     };
     in_space("prometheus", Reliance::Mesh, async |space| {
         let prometheus = Prometheus::at(&place).await?;
-        stand_in(space).await?;
+        telemetry::stand_in(space, &space.name).await?;
         stage::shop(space).await?;
         let stage = Stage::set(space).await?;
         // One request in ten is slow, as slow as its track; of the canary's, one in ten fails.
@@ -151,24 +152,5 @@ async fn order(space: &Space, track: &str, faults: String) -> Result<()> {
     let order = Ask::get("faulty", "/faults").method("POST").body(faults);
     let answer = Client::new(forward.address()).send(&order).await?;
     ensure!(answer.status == 200, "{answer:?}");
-    Ok(())
-}
-
-/// The stand-in for Istio's telemetry, in this namespace's sidecars, where Envoy lacks the real one.
-async fn stand_in(space: &Space) -> Result<()> {
-    let settings = &space.mesh.settings;
-    let Some(module) = &settings.istio_stats else { return Ok(()) };
-    let plugin = json!({
-        "apiVersion": "extensions.istio.io/v1alpha1",
-        "kind": "WasmPlugin",
-        "metadata": {"name": "istio-stats"},
-        "spec": {
-            "url": settings.push(module).await?,
-            "phase": "STATS",
-            "failStrategy": "FAIL_OPEN",
-            "match": [{"mode": "CLIENT_AND_SERVER"}],
-        },
-    });
-    space.apply_in(&space.name, plugin).await?;
     Ok(())
 }
