@@ -135,7 +135,7 @@ impl Scenario {
 
     /// Between two reports. Each that adds to the evidence is a write, and conviction takes ten seconds.
     fn period(self) -> Duration {
-        let millis = if self == Self::Rollback { 1000 } else { 250 };
+        let millis = if self == Self::Rollback { 2500 } else { 250 };
         Duration::from_millis(millis)
     }
 
