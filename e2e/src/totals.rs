@@ -79,6 +79,20 @@ impl Totals {
         self.of_run(run).map(|it| it.mismatched).sum()
     }
 
+    /// `(canary's, all)` requests of one run, by the weight that was in force when each was decided: that of its
+    /// generation.
+    pub fn by_weight(&self, run: &str, weight: impl Fn(u64) -> u8) -> BTreeMap<u8, (u64, u64)> {
+        let mut sums = BTreeMap::<_, (u64, u64)>::new();
+        for counts in self.of_run(run) {
+            let sum = sums.entry(weight(counts.generation)).or_default();
+            for cell in &counts.cells {
+                sum.0 += if cell.track == Track::Canary { cell.requests } else { 0 };
+                sum.1 += cell.requests;
+            }
+        }
+        sums
+    }
+
     /// `(exposed, outlived)` at a latency edge, over all cells of a run that pass.
     pub fn at_edge(&self, run: &str, edge_ms: u32, passes: impl Fn(&Cell) -> bool) -> (u64, u64) {
         let mut sum = (0, 0);

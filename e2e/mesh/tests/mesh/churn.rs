@@ -1,20 +1,21 @@
 //! Pods that come and go while weights change.
 
-use std::time::Duration;
+use std::{cell::Cell, collections::BTreeSet, time::Instant};
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::DeleteParams};
+use serin_e2e::{chance::sigmas, totals::Totals};
 use serin_e2e_apps::load::Outcome;
 use serin_e2e_mesh::{
-    accesslog, eventually,
+    accesslog, envoy, eventually,
     load::Order,
     plugin::rollout,
     say,
     space::{Reliance, Space, in_space},
     stage::{self, Stage},
 };
-use tokio::{select, time::sleep};
+use tokio::select;
 
 /// What Envoy says of a request whose pod ended, in the time until it hears of that: no connection (`UF`) or one that
 /// was cut (`UC`), also after its retries (`URX`); or the ending pod's own proxy had no app any more.
@@ -30,8 +31,9 @@ async fn only_an_ending_pod_fails_a_request_while_pods_and_weights_change() -> R
         let stage = Stage::set(space).await?;
         stage.apply(&[rollout(space, "shop", 1, 10)]).await?;
         let load = stage.load.begin(Order::of("http://shop/", 100, 300));
+        let steps_shown = Cell::new(0);
         select! {
-            stepped = steps(space, &stage) => stepped?,
+            stepped = steps(space, &stage, &steps_shown) => stepped?,
             came_and_went = pods(space) => came_and_went?,
         }
         let outcome = load.stop().await?;
@@ -44,7 +46,7 @@ async fn only_an_ending_pod_fails_a_request_while_pods_and_weights_change() -> R
         let all = totals.all("shop-1");
         let failed = outcome.failures.envoy;
         ensure!((all.requests, all.failures) == (outcome.sent, failed), "{all:?}: {outcome:#?}");
-        Ok(())
+        drawn_by_their_weight(&totals, steps_shown.get())
     })
     .await
 }
@@ -73,12 +75,52 @@ async fn explained(space: &Space, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-/// Another weight each second, without end.
-async fn steps(space: &Space, stage: &Stage<'_>) -> Result<()> {
-    let weights = (10..=80).step_by(7).cycle();
-    for (generation, weight) in (2..).zip(weights) {
-        stage.plugin.put(space, &[rollout(space, "shop", generation, weight)]).await?;
-        sleep(Duration::from_secs(1)).await;
+/// Another weight as soon as the caller's sidecar has shown the last one, without end.
+async fn steps(space: &Space, stage: &Stage<'_>, shown: &Cell<u32>) -> Result<()> {
+    let pod = space.mesh.pod(&space.name, "app=load").await?;
+    let vms = envoy::vms(&space.mesh, &space.name, &pod).await?;
+    for generation in 2.. {
+        let since = Instant::now();
+        let next = rollout(space, "shop", generation, percent(generation));
+        stage.plugin.put(space, &[next]).await?;
+        eventually(&format!("{vms} VMs of {pod} to show generation {generation}"), async || {
+            let showing = showing(stage, &pod, generation, since);
+            ensure!(showing >= vms, "only {showing} have");
+            Ok(Some(()))
+        })
+        .await?;
+        shown.set(shown.get() + 1);
+    }
+    Ok(())
+}
+
+/// The weight of a generation: the stage's own first, then from 10 to 80 again and again.
+fn percent(generation: u64) -> u8 {
+    let weights: Vec<u8> = (10..=80).step_by(7).collect();
+    let step = usize::try_from(generation.saturating_sub(2)).unwrap_or_default();
+    weights[step % weights.len()]
+}
+
+/// VMs of a pod's sidecar that have shown a generation since then.
+fn showing(stage: &Stage<'_>, pod: &str, generation: u64, since: Instant) -> usize {
+    let sidecar = format!("~{pod}.");
+    let received = stage.reports.received();
+    let of_pod = received.iter().filter(|it| it.at >= since && it.report.proxy.contains(&sidecar));
+    let showing = of_pod.filter(|it| {
+        it.report.problem.is_none()
+            && it.report.rollouts.iter().any(|shown| shown.generation == generation)
+    });
+    showing.map(|it| &it.report.boot).collect::<BTreeSet<_>>().len()
+}
+
+/// Whatever pods came and went, each request was drawn by the weight of the generation that counts it.
+fn drawn_by_their_weight(totals: &Totals, steps: u32) -> Result<()> {
+    let shares = totals.by_weight("shop-1", percent);
+    say(&format!("churn: {steps} weights shown by every VM; (canary, all) by weight: {shares:?}"));
+    ensure!(shares.len() > 1 && steps > 1, "the weight did not change");
+    for (weight, (canary, all)) in shares.into_iter().filter(|(_, (_, all))| *all > 0) {
+        let off = sigmas(canary, all, f64::from(weight) / 100.0);
+        ensure!(off < 4.5, "{canary} of {all} at {weight} % is {off:.1} sigma off");
     }
     Ok(())
 }
