@@ -20,9 +20,11 @@ async fn a_patched_table_reaches_every_thread() -> Result<()> {
     in_space("patch", Reliance::Mesh, async |space| {
         stage::shop(space).await?;
         let stage = Stage::set(space).await?;
+        // Before the first request, so that every one is counted.
+        stage.apply(&[rollout(space, "shop", 1, percent(1))]).await?;
         let load = stage.load.begin(Order::of("http://shop/", 50, 300));
         let mut times = Vec::new();
-        for generation in 1..=CHANGES {
+        for generation in 2..2 + CHANGES {
             let rollouts = [rollout(space, "shop", generation, percent(generation))];
             let since = Instant::now();
             stage.plugin.put(space, &rollouts).await?;
