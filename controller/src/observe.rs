@@ -206,7 +206,8 @@ pub(crate) async fn strangers(
             continue;
         }
         let found = reader.read(wanted.kind, &wanted.name).await?;
-        if found.is_some_and(|found| !has_written(&found.metadata)) {
+        // What Flagger made for it has no label of ours, but the Canary as its owner.
+        if found.is_some_and(|it| !has_written(&it.metadata) && !identity.owns(&it)) {
             let rule = "exists and was not made for this Canary: rename or delete it";
             problems.add("", format!("{wanted} {rule}"));
         }

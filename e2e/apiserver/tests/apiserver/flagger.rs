@@ -22,6 +22,29 @@ fn flagger() -> Value {
     flagger
 }
 
+/// What Flagger left of a Canary: it names its owner, and is not labelled as ours.
+fn made_by_flagger(canary: &Value) -> Value {
+    let owner = json!({
+        "apiVersion": canary["apiVersion"],
+        "kind": canary["kind"],
+        "name": canary["metadata"]["name"],
+        "uid": canary["metadata"]["uid"],
+        "controller": true,
+        "blockOwnerDeletion": true,
+    });
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "cart-primary",
+            "namespace": "prod",
+            "labels": { "app": "cart-primary" },
+            "ownerReferences": [owner],
+        },
+        "spec": { "selector": { "app": "cart-primary" }, "ports": [{ "name": "http", "port": 80 }] },
+    })
+}
+
 fn scale(server: &ApiServer, replicas: u32) {
     server.merge(FLAGGER, &json!({ "spec": { "replicas": replicas } })).expect("scaled");
 }
@@ -39,14 +62,15 @@ fn flaggers_canaries_are_left_to_it_until_it_is_gone() {
     theirs["spec"]["targetRef"]["name"] = "cart".into();
     theirs["spec"]["service"] = json!({ "port": 80 });
     make(&server, &theirs);
+    let canary = at("flagger.app/v1beta1", "Canary", "cart");
+    make(&server, &made_by_flagger(&server.get(&canary).expect("the Canary")));
 
     let both = ["--leader-elect=false", "--groups", "serin.dev,flagger.app"];
     let program = Program::start(server.kubeconfig(), "prod", "x", &both);
     until_phase(&server, "Initialized");
     until_told(&server, "Deployment flagger-system/progressive serves flagger.app");
     assert_eq!(program.series(YIELDS), Some(1.0));
-    let (service, canary) =
-        (at("v1", "Service", "cart"), at("flagger.app/v1beta1", "Canary", "cart"));
+    let service = at("v1", "Service", "cart");
     let untouched = || {
         thread::sleep(QUIET);
         assert!(server.get(&service).is_err(), "it acts beside Flagger");
