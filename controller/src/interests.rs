@@ -4,7 +4,7 @@
 //! added to while it lives: one too many costs a look, one too few would cost a release.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::core::ObjectMeta;
 use kube::runtime::reflector;
@@ -15,7 +15,16 @@ use crate::objects::ObjectRef;
 
 /// Interests of all Canaries.
 #[derive(Debug, Default)]
-pub(crate) struct Interests(Mutex<BTreeMap<Key, Interest>>);
+pub(crate) struct Interests(Mutex<State>);
+
+/// An event is held against the Canaries of its object's namespace and those of `beyond`, and not against thousands
+/// elsewhere.
+#[derive(Debug, Default)]
+struct State {
+    all: BTreeMap<Key, Interest>,
+    /// Who is interested in an object of another namespace.
+    beyond: BTreeMap<Subject, BTreeSet<Key>>,
+}
 
 /// Of one Canary.
 #[derive(Debug, Default)]
@@ -83,7 +92,11 @@ impl Interests {
     /// From now on the Canary is woken by changes of this object, wherever it is.
     /// Whether it was none of its interests before.
     pub(crate) fn add_subject(&self, canary: &Canary, subject: Subject) -> bool {
-        self.of(canary, |interest| interest.subjects.insert(subject))
+        let (key, mut state) = (Key::of(canary), self.state());
+        if subject.namespace != key.namespace {
+            state.beyond.entry(subject.clone()).or_default().insert(key.clone());
+        }
+        state.all.entry(key).or_default().subjects.insert(subject)
     }
 
     /// From now on the Canary is woken by whatever delegates to this name.
@@ -99,7 +112,15 @@ impl Interests {
 
     /// The Canary is gone.
     pub(crate) fn forget(&self, canary: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(canary);
+        let mut state = self.state();
+        let subjects = state.all.remove(canary).unwrap_or_default().subjects;
+        for subject in subjects.iter().filter(|it| it.namespace != canary.namespace) {
+            let Some(theirs) = state.beyond.get_mut(subject) else { continue };
+            theirs.remove(canary);
+            if theirs.is_empty() {
+                state.beyond.remove(subject);
+            }
+        }
     }
 
     /// The Canaries of a group that an object's change concerns.
@@ -109,11 +130,18 @@ impl Interests {
         changed: &Subject,
         delegates: &Delegates,
     ) -> Vec<reflector::ObjectRef<Guarded>> {
-        self.wake(group, |key, interest| {
-            let delegate = interest.delegate.iter();
-            let mut delegate = delegate.map(|apex| (key.namespace.clone(), apex.clone()));
-            interest.subjects.contains(changed) || delegate.any(|it| delegates.contains(&it))
-        })
+        let mut state = self.state();
+        let mut concerned = state.beyond.get(changed).cloned().unwrap_or_default();
+        concerned.retain(|key| key.group == group);
+        let depends = |(_, it): &(&Key, &Interest)| it.subjects.contains(changed);
+        let near = state.within(group, &changed.namespace).filter(depends);
+        concerned.extend(near.map(|(key, _)| key.clone()));
+        for (namespace, name) in delegates {
+            let leads = |(_, it): &(&Key, &Interest)| it.delegate.as_ref() == Some(name);
+            let led = state.within(group, namespace).filter(leads);
+            concerned.extend(led.map(|(key, _)| key.clone()));
+        }
+        state.wake(concerned)
     }
 
     /// The Canaries of a group that depend on any object of a kind. They are concerned when its watch has begun anew,
@@ -123,26 +151,38 @@ impl Interests {
         group: Group,
         kind: &'static str,
     ) -> Vec<reflector::ObjectRef<Guarded>> {
-        self.wake(group, |_, interest| interest.subjects.iter().any(|it| it.kind == kind))
+        let mut state = self.state();
+        let depends = |it: &Interest| it.subjects.iter().any(|it| it.kind == kind);
+        let theirs = state.all.iter().filter(|(key, it)| key.group == group && depends(it));
+        let concerned = theirs.map(|(key, _)| key.clone()).collect();
+        state.wake(concerned)
     }
 
     fn of<T>(&self, canary: &Canary, act: impl FnOnce(&mut Interest) -> T) -> T {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        act(all.entry(Key::of(canary)).or_default())
+        act(self.state().all.entry(Key::of(canary)).or_default())
     }
 
-    fn wake(
-        &self,
-        group: Group,
-        concerns: impl Fn(&Key, &Interest) -> bool,
-    ) -> Vec<reflector::ObjectRef<Guarded>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let theirs = all.iter_mut().filter(|(key, it)| key.group == group && concerns(key, it));
-        let woken = theirs.map(|(key, interest)| {
-            interest.events = interest.events.wrapping_add(1);
-            key.woken()
-        });
-        woken.collect()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The Canaries of a namespace.
+    fn within(&self, group: Group, namespace: &str) -> impl Iterator<Item = (&Key, &Interest)> {
+        let from = Key { group, namespace: namespace.to_owned(), name: String::new() };
+        let here = from.namespace.clone();
+        let near = self.all.range(from..);
+        near.take_while(move |(key, _)| key.group == group && key.namespace == here)
+    }
+
+    fn wake(&mut self, concerned: BTreeSet<Key>) -> Vec<reflector::ObjectRef<Guarded>> {
+        for key in &concerned {
+            if let Some(interest) = self.all.get_mut(key) {
+                interest.events = interest.events.wrapping_add(1);
+            }
+        }
+        concerned.iter().map(Key::woken).collect()
     }
 }
 
@@ -207,5 +247,38 @@ mod tests {
         // Once it has been read, its change is an event even when it leads here no longer.
         interests.add_subject(&of("release"), root.clone());
         assert_eq!(woken(&to("other")), 1);
+    }
+
+    #[test]
+    fn an_object_of_another_namespace_wakes_who_named_it_until_that_one_is_gone() {
+        let interests = Interests::default();
+        let gateway = subject(Kind::Service, "edge", "public");
+        interests.add_subject(&of("shop"), gateway.clone());
+        interests.add_subject(&of("cart"), gateway.clone());
+        let woken = || {
+            let refs = interests.concerned(Group::Serin, &gateway, &Delegates::new());
+            refs.into_iter().map(|it| it.name).collect::<Vec<_>>()
+        };
+        assert_eq!(woken(), ["cart", "shop"]);
+        interests.forget(&Key::of(&of("cart")));
+        assert_eq!(woken(), ["shop"]);
+        assert_eq!(interests.events(&of("shop")), 2);
+        assert!(
+            interests.concerned(Group::Flagger, &gateway, &Delegates::new()).is_empty(),
+            "that is another controller's group"
+        );
+    }
+
+    #[test]
+    fn whose_interest_it_is_does_not_depend_on_where_its_namespace_stands_among_others() {
+        let interests = Interests::default();
+        let config = || [ObjectRef { kind: Kind::ConfigMap, name: "settings".into() }];
+        for namespace in ["a", "prod", "prod-2", "z"] {
+            interests.add(&Canary::new("shop", namespace, CanarySpec::default()), config());
+        }
+        for namespace in ["a", "prod", "prod-2", "z"] {
+            assert_eq!(concerned(&interests, namespace, "settings"), 1, "{namespace}");
+        }
+        assert_eq!(concerned(&interests, "pro", "settings"), 0);
     }
 }

@@ -114,8 +114,10 @@ pub(crate) async fn neighbours(context: &Context, canary: &Canary) -> Result<Vec
         let store = context.store(*group);
         let ready = store.filter(|it| matches!(it.wait_until_ready().now_or_never(), Some(Ok(()))));
         if let Some(store) = ready {
-            let read = store.state().into_iter().filter_map(|it| it.0.as_ref().ok().cloned());
-            all.extend(read.filter(|it| it.namespace() == canary.namespace()));
+            let known = store.state();
+            let read = known.iter().filter_map(|it| it.0.as_ref().ok());
+            // Filtered first: there may be thousands elsewhere.
+            all.extend(read.filter(|it| it.namespace() == canary.namespace()).cloned());
             continue;
         }
         let client = context.client.clone();

@@ -4,9 +4,11 @@
 //! `cargo xtask test --tier envoy` tells the tests where Envoy and the module are.
 
 pub mod bed;
+pub mod calls;
 pub mod chance;
 pub mod children;
 pub mod client;
+pub mod cpu;
 pub mod envoy;
 pub mod load;
 pub mod modules;

@@ -1,5 +1,6 @@
 //! Measurements. Ratios are taken within one run: the machine is shared, absolute times are not comparable.
 
+mod controller;
 mod demo;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum What {
         #[arg(long, default_value_t = 10)]
         runs: u32,
     },
+    /// The controller: memory and API calls of idle Canaries, CPU for reports, how fast a release is and what it costs
+    Controller(controller::Args),
 }
 
 /// Runs one benchmark.
@@ -47,6 +50,7 @@ pub(crate) fn run_bench(args: &Args) -> Result<()> {
         What::Decide => run(&mut cargo(["bench", "-p", "serin-route", "--bench", "decide"])),
         What::Envoy { envoy } => on_envoy(envoy.as_deref()),
         What::Demo { envoy, runs } => demo::run_demo(&Parts::ready(envoy.as_deref())?, *runs),
+        What::Controller(args) => controller::run_controller(args),
     }
 }
 

@@ -5,6 +5,7 @@ mod cluster;
 mod demo;
 mod envoy;
 mod fuzz;
+mod rig;
 mod run;
 mod test;
 mod wasm;

@@ -2,7 +2,7 @@
 //! said; what was asked for by name and is not allowed is an error.
 
 mod mesh;
-mod needs;
+pub(crate) mod needs;
 
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Tier {
+pub(crate) enum Tier {
     /// Format, lints, unit and property tests, layering, simulation: nothing but cargo
     Unit,
     /// The built module in a wasm host, and route's vectors on wasm32

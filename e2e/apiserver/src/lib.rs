@@ -1,6 +1,8 @@
 //! A real API server that knows what a cluster with Istio and Serin knows, and nothing runs in it: no pods, no istiod.
 
 mod path;
+pub mod program;
+pub mod scripted;
 
 use std::{
     fs,

@@ -7,7 +7,6 @@
 
 mod case;
 mod config;
-mod cpu;
 mod load;
 mod summary;
 
@@ -18,11 +17,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serin_e2e::{envoy::Envoy, receiver::Receiver};
+use serin_e2e::{
+    cpu::{Cpu, Noise},
+    envoy::Envoy,
+    receiver::Receiver,
+};
 
 use crate::{
     case::{Case, Chain, Route},
-    cpu::Cpu,
     summary::Summary,
 };
 
@@ -52,7 +54,7 @@ fn main() -> Result<()> {
 }
 
 async fn run() -> Result<()> {
-    let noise = cpu::Noise::start()?;
+    let noise = Noise::start()?;
     let began = Instant::now();
     let receiver = Receiver::start().await?;
     let mut samples = Samples::new();

@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use serin_e2e::modules::Call;
+use serin_e2e::{cpu::Seen, modules::Call};
 
 use crate::{
     Samples,
     case::{CALLS, Case, Chain, Route, TIMES},
-    cpu::Seen,
 };
 
 /// Our increment may be that many times Lua's.

@@ -3,11 +3,12 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::Args;
 use crate::{
-    run::{cargo, output, run, say},
+    rig::{environment, rig},
+    run::{cargo, run, say},
     wasm, watched,
 };
 
@@ -45,53 +46,20 @@ pub(super) fn run_cluster(args: &Args) -> Result<Vec<String>> {
         return tested;
     }
     // Also after a failure or a signal, which ends what was watched and comes back as an error.
-    let taken_away = watched::run_anyway(&mut rig(["down"]));
+    let taken_away = watched::run_anyway(&mut rig(NAME, ["down"]));
     tested.and_then(|left_out| taken_away.map(|_| left_out))
 }
 
 fn on_our_own(mut tests: Command) -> Result<Vec<String>> {
-    watched::run(&mut rig(["up"]))?;
-    let variables = environment()?;
+    watched::run(&mut rig(NAME, ["up"]))?;
+    let variables = environment(NAME)?;
     let mut left_out = watched::run(tests.envs(variables.clone()))?;
     // Not before: the tests of the filter have the mesh to themselves.
-    watched::run(&mut rig(["install", "--flagger"]))?;
+    watched::run(&mut rig(NAME, ["install", "--flagger"]))?;
     left_out.extend(watched::run(test("release", RELEASES_AT_ONCE).envs(variables))?);
     Ok(left_out)
 }
 
 fn test(name: &str, at_once: &str) -> Command {
     cargo(["test", "-p", "serin-e2e-mesh", "--test", name, "--", at_once, "--nocapture"])
-}
-
-fn rig<const N: usize>(arguments: [&str; N]) -> Command {
-    let mut command = cargo(["run", "--quiet", "-p", "serin-cluster", "--"]);
-    command.args(["--name", NAME]).args(arguments);
-    command
-}
-
-/// What the rig tells a shell.
-fn environment() -> Result<Vec<(String, String)>> {
-    let lines = output(&mut rig(["env"])).context("the cluster does not say where it is")?;
-    Ok(lines.lines().filter_map(variable).collect())
-}
-
-/// `export NAME=value`, the value quoted or not. Only a shell can read one that names another variable, as `PATH` does.
-fn variable(line: &str) -> Option<(String, String)> {
-    let (name, value) = line.trim().strip_prefix("export ")?.split_once('=')?;
-    let value = value.trim_matches(['\'', '"']);
-    (!value.contains('$')).then(|| (name.to_owned(), value.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_read_as_a_shell_would() {
-        let read = |line| variable(line).map(|(name, value)| format!("{name}={value}"));
-        assert_eq!(read("export A=b"), Some("A=b".to_owned()));
-        assert_eq!(read("export A='b c'"), Some("A=b c".to_owned()));
-        assert_eq!(read("export PATH=\"$PATH:/elsewhere\""), None);
-        assert_eq!(read("# to enter: nsenter --net=/run/netns/x"), None);
-    }
 }

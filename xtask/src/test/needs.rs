@@ -24,7 +24,7 @@ const MODULE: &str = "e2e/cluster/istio";
 
 /// Why a tier cannot run here, if so. On a cluster that is there already, the cluster tier needs little of this
 /// machine.
-pub(super) fn obstacle(tier: Tier, with_context: bool) -> Option<String> {
+pub(crate) fn obstacle(tier: Tier, with_context: bool) -> Option<String> {
     match tier {
         Tier::Unit | Tier::Module | Tier::Envoy => None,
         Tier::Cluster if with_context => None,

@@ -15,7 +15,6 @@ mod loadtester;
 mod many;
 mod pods;
 mod process;
-mod program;
 mod projection;
 mod proxies;
 mod reports;
@@ -23,8 +22,9 @@ mod rights;
 mod scenario;
 #[path = "../../../../controller/probe/tests/scraping/mod.rs"]
 mod scraping;
-mod scripted;
 mod templates;
 mod unreadable;
 mod verbs;
 mod weights;
+
+use serin_e2e_apiserver::{program, scripted};

@@ -5,34 +5,36 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 /// A process's CPU time.
-pub(crate) struct Cpu(u32);
+pub struct Cpu(u32);
 
 /// The machine during the run.
-pub(crate) struct Noise {
+pub struct Noise {
     began: Instant,
     before: Vec<u64>,
 }
 
 /// What the machine did apart from us.
-pub(crate) struct Seen {
+pub struct Seen {
     /// Seconds of the run.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
     /// Of all CPU time, taken by other guests of the host.
-    pub(crate) stolen: f64,
+    pub stolen: f64,
     /// Of all CPU time, idle.
-    pub(crate) idle: f64,
+    pub idle: f64,
     /// The load average of the last minute.
-    pub(crate) load: f64,
-    pub(crate) cpus: usize,
+    pub load: f64,
+    /// CPUs that this process may use.
+    pub cpus: usize,
 }
 
 impl Cpu {
-    pub(crate) fn of(process: u32) -> Self {
+    /// That of a process.
+    pub fn of(process: u32) -> Self {
         Self(process)
     }
 
     /// Nanoseconds that all its threads have run, in user and kernel mode: what utime + stime say, but not in ticks.
-    pub(crate) fn nanoseconds(&self) -> Result<u64> {
+    pub fn nanoseconds(&self) -> Result<u64> {
         let mut sum = 0;
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.0))? {
             let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
@@ -44,11 +46,13 @@ impl Cpu {
 }
 
 impl Noise {
-    pub(crate) fn start() -> Result<Self> {
+    /// From now on.
+    pub fn start() -> Result<Self> {
         Ok(Self { began: Instant::now(), before: ticks()? })
     }
 
-    pub(crate) fn end(&self) -> Result<Seen> {
+    /// Until now.
+    pub fn end(&self) -> Result<Seen> {
         let after = ticks()?;
         let spent: Vec<u64> = after.iter().zip(&self.before).map(|(a, b)| a - b).collect();
         // user nice system idle iowait irq softirq steal; what follows is part of the first two.

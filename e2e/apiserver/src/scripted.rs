@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use serin_cluster::apiserver::ApiServer;
 
 /// A tag of images that never come up.
-pub(crate) const BAD: &str = "bad";
+pub const BAD: &str = "bad";
 
 /// Stops the controller manager for as long as the API server lives: no rollouts, no garbage collection.
-pub(crate) fn alone(server: &ApiServer) {
+pub fn alone(server: &ApiServer) {
     let pids = server.pids();
     let manager = pids.last().expect("a controller manager");
     let stopped = Command::new("kill").args(["-STOP", &manager.to_string()]).status();
@@ -18,7 +18,7 @@ pub(crate) fn alone(server: &ApiServer) {
 }
 
 /// Says once what the pods of all Deployments of a namespace do: they are there, but for bad ones.
-pub(crate) fn run_pods(server: &ApiServer, namespace: &str) {
+pub fn run_pods(server: &ApiServer, namespace: &str) {
     let all = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
     let list = server.get(&all).unwrap_or_default();
     for deployment in list["items"].as_array().into_iter().flatten() {

@@ -12,57 +12,64 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serin_cluster::cargo::cargo;
-use serin_e2e_apiserver::eventually;
 use ureq::{Agent, http::Request};
 
-use crate::controller::options;
+use crate::eventually;
 
 /// Longer than it may take to end, which it says of itself.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running controller; dropped, it is killed.
-pub(crate) struct Program {
+pub struct Program {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Program {
     /// Starts one as if in this pod.
-    pub(crate) fn start(kubeconfig: &Path, namespace: &str, pod: &str, args: &[&str]) -> Self {
-        let mut command = Command::new(program());
-        command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
-        command.env("POD_NAMESPACE", namespace).env("POD_NAME", pod);
+    pub fn start(kubeconfig: &Path, namespace: &str, pod: &str, args: &[&str]) -> Self {
+        let mut command = command(kubeconfig, namespace, pod);
         command.args(["--log", "info,serin_controller=debug"]).args(args);
-        command.args(["--admin-listen", "127.0.0.1:0", "--reports-listen", "127.0.0.1:0"]);
-        let module = options().installation.module;
-        command.args(["--module", module.url()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self::spawn(command, pod, true)
+    }
+
+    /// As [`Self::start`], with the log as it is by default, which is kept and not shown.
+    pub fn quiet(kubeconfig: &Path, namespace: &str, pod: &str) -> Self {
+        Self::spawn(command(kubeconfig, namespace, pod), pod, false)
+    }
+
+    fn spawn(mut command: Command, pod: &str, shown: bool) -> Self {
         let mut child = command.spawn().expect("the controller starts");
         let lines = Arc::default();
         let stderr = child.stderr.take().expect("its log");
-        let (name, kept) = (pod.to_owned(), Arc::clone(&lines));
-        thread::spawn(move || follow(&name, stderr, &kept));
+        let (name, kept) = (shown.then(|| pod.to_owned()), Arc::clone(&lines));
+        thread::spawn(move || follow(name.as_deref(), stderr, &kept));
         Self { child, lines }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has logged.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until it logs this.
-    pub(crate) fn until_logged(&self, part: &str) {
+    pub fn until_logged(&self, part: &str) {
         let logged = || self.lines().iter().any(|line| line.contains(part));
         eventually(&format!("the log to say: {part}"), logged).expect("it is said");
     }
 
     /// What its admin port answers: the status, and the body.
-    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+    pub fn get(&self, path: &str) -> (u16, String) {
         self.ask("GET", path, &[], "")
     }
 
     /// As [`Self::get`], with a method, headers and a body.
-    pub(crate) fn ask(
+    pub fn ask(
         &self,
         method: &str,
         path: &str,
@@ -83,45 +90,56 @@ impl Program {
     }
 
     /// The value of a series, as Prometheus' older text has it; none if there is none.
-    pub(crate) fn series(&self, series: &str) -> Option<f64> {
+    pub fn series(&self, series: &str) -> Option<f64> {
         let (_, text) = self.get("/metrics");
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.map(|value| value.parse().expect("a number"))
     }
 
-    /// Its address, which stands in a line of text or of JSON.
-    pub(crate) fn admin(&self) -> String {
-        const SAID: &str = "the admin port answers";
-        self.until_logged(SAID);
+    /// Where it takes reports.
+    pub fn reports(&self) -> String {
+        self.address("reports are received")
+    }
+
+    /// Where its admin port is.
+    pub fn admin(&self) -> String {
+        self.address("the admin port answers")
+    }
+
+    /// An address, which stands in a line of text or of JSON that says this.
+    fn address(&self, said: &str) -> String {
+        self.until_logged(said);
         let lines = self.lines();
-        let line = lines.iter().find(|line| line.contains(SAID)).expect("it was said");
+        let line = lines.iter().find(|line| line.contains(said)).expect("it was said");
         let (_, port) = line.split_once("127.0.0.1:").expect("an address");
         let port: String = port.chars().take_while(char::is_ascii_digit).collect();
         format!("127.0.0.1:{port}")
     }
 
     /// Kills it as a machine does that goes down.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("it ended");
     }
 
     /// Asks it to stop, and waits until it has.
-    pub(crate) fn stop(&mut self) -> (ExitStatus, Duration) {
+    pub fn stop(&mut self) -> (ExitStatus, Duration) {
         self.signal(Signal::TERM);
         self.end()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it is told");
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("its state").is_none()
     }
 
     /// Waits until it has ended.
-    pub(crate) fn end(&mut self) -> (ExitStatus, Duration) {
+    pub fn end(&mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("its end") {
@@ -140,15 +158,31 @@ impl Drop for Program {
     }
 }
 
-fn follow(name: &str, stderr: ChildStderr, kept: &Mutex<Vec<String>>) {
+/// As if in this pod, with ports of the system's choice, and a filter that no proxy here loads.
+fn command(kubeconfig: &Path, namespace: &str, pod: &str) -> Command {
+    let mut command = Command::new(program());
+    command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
+    command.env("POD_NAMESPACE", namespace).env("POD_NAME", pod);
+    command.args(["--admin-listen", "127.0.0.1:0", "--reports-listen", "127.0.0.1:0"]);
+    let digest = "0".repeat(64);
+    command.arg(format!("--module=oci://registry.example/serin@sha256:{digest}"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Keeps its lines, and shows them under a name.
+#[expect(clippy::print_stderr, reason = "the log of a controller under test")]
+fn follow(name: Option<&str>, stderr: ChildStderr, kept: &Mutex<Vec<String>>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        eprintln!("{name}: {line}");
+        if let Some(name) = name {
+            eprintln!("{name}: {line}");
+        }
         kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 }
 
 /// The program as it is in the tree now: what runs the tests builds it.
-pub(crate) fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         if let Some(given) = env::var_os("SERIN_CONTROLLER") {
