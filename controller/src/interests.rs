@@ -141,7 +141,7 @@ impl Interests {
             let led = state.within(group, namespace).filter(leads);
             concerned.extend(led.map(|(key, _)| key.clone()));
         }
-        state.wake(concerned)
+        state.wake(&concerned)
     }
 
     /// The Canaries of a group that depend on any object of a kind. They are concerned when its watch has begun anew,
@@ -155,7 +155,7 @@ impl Interests {
         let depends = |it: &Interest| it.subjects.iter().any(|it| it.kind == kind);
         let theirs = state.all.iter().filter(|(key, it)| key.group == group && depends(it));
         let concerned = theirs.map(|(key, _)| key.clone()).collect();
-        state.wake(concerned)
+        state.wake(&concerned)
     }
 
     fn of<T>(&self, canary: &Canary, act: impl FnOnce(&mut Interest) -> T) -> T {
@@ -176,8 +176,8 @@ impl State {
         near.take_while(move |(key, _)| key.group == group && key.namespace == here)
     }
 
-    fn wake(&mut self, concerned: BTreeSet<Key>) -> Vec<reflector::ObjectRef<Guarded>> {
-        for key in &concerned {
+    fn wake(&mut self, concerned: &BTreeSet<Key>) -> Vec<reflector::ObjectRef<Guarded>> {
+        for key in concerned {
             if let Some(interest) = self.all.get_mut(key) {
                 interest.events = interest.events.wrapping_add(1);
             }

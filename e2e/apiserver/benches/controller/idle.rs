@@ -83,7 +83,7 @@ fn live(server: &ApiServer, canaries: usize) -> Result<Life> {
     })?;
     let mut last = (calls_of(&program)?.for_canaries(), Instant::now());
     until("the controller to be at rest", PATIENCE, || {
-        let calls = calls_of(&program).map(|calls| calls.for_canaries()).unwrap_or(u64::MAX);
+        let calls = calls_of(&program).map_or(u64::MAX, |calls| calls.for_canaries());
         if calls != last.0 {
             last = (calls, Instant::now());
         }

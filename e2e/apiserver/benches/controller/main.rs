@@ -90,7 +90,9 @@ impl Stage {
         let pods = thread::spawn(move || {
             while stopped.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
                 let all = within.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                all.iter().for_each(|namespace| scripted::run_pods(&of, namespace));
+                for namespace in &all {
+                    scripted::run_pods(&of, namespace);
+                }
             }
         });
         Ok(Self { server, namespaces, stop: Some(stop), pods: Some(pods) })
