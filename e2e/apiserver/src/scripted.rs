@@ -1,5 +1,5 @@
-//! Deployments without their controller: their status says what a script wants, so that nothing but the controller under
-//! test takes time or differs from run to run.
+//! Deployments without their controller: their status says what a script wants, so that nothing but the controller
+//! under test takes time or differs from run to run.
 
 use std::process::Command;
 
