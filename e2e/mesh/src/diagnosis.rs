@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 use kube::{
     Api, ResourceExt,
     api::{ListParams, LogParams},
 };
 
-use crate::space::{LABEL, Space};
+use crate::space::Space;
 
 /// Lines of each log.
 const LINES: i64 = 25;
@@ -19,7 +19,7 @@ const EVENTS_MAX: usize = 30;
 /// As much as can be learned now; what cannot is said, for the test's own error matters more.
 pub async fn of(space: &Space) -> String {
     let mut text = format!("what became of {}:\n", space.name);
-    for namespace in namespaces(space).await.unwrap_or_else(|_| vec![space.name.clone()]) {
+    for namespace in space.namespaces().await.unwrap_or_else(|_| vec![space.name.clone()]) {
         let parts = [pods(space, &namespace).await, events(space, &namespace).await];
         for part in parts {
             text += &part.unwrap_or_else(|error| format!("not known: {error:#}\n"));
@@ -34,13 +34,6 @@ pub async fn of(space: &Space) -> String {
         }
     }
     text
-}
-
-async fn namespaces(space: &Space) -> Result<Vec<String>> {
-    let all: Api<Namespace> = Api::all(space.mesh.client.clone());
-    let ours = all.list_metadata(&ListParams::default().labels(LABEL)).await?;
-    let names = ours.items.iter().map(ResourceExt::name_any);
-    Ok(names.filter(|name| name.starts_with(&space.name)).collect())
 }
 
 async fn pods(space: &Space, namespace: &str) -> Result<String> {

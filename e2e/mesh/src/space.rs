@@ -24,6 +24,8 @@ use crate::{apply, company::Company, diagnosis, mesh::Mesh, say};
 
 /// What everything that the tests make carries; its value is the run.
 pub const LABEL: &str = "serin.dev/e2e-run";
+/// What a test's namespaces carry; its value is the test's, for one test's name may begin as another's.
+const TEST_LABEL: &str = "serin.dev/e2e-test";
 /// A test that made something this long ago is dead: none lasts half as long, even on a slow machine.
 const DEAD_AFTER: SignedDuration = SignedDuration::from_mins(20);
 
@@ -116,9 +118,20 @@ impl Space {
         act().await
     }
 
+    /// Its namespaces' names.
+    pub async fn namespaces(&self) -> Result<Vec<String>> {
+        let all: Api<Namespace> = Api::all(self.mesh.client.clone());
+        let ours = ListParams::default().labels(&format!("{TEST_LABEL}={}", self.token));
+        Ok(all.list_metadata(&ours).await?.items.iter().map(ResourceExt::name_any).collect())
+    }
+
     async fn create(&self, name: &str) -> Result<()> {
         let namespace: Namespace = serde_json::from_value(json!({
-            "metadata": {"name": name, "labels": {LABEL: *RUN, "istio-injection": "enabled"}},
+            "metadata": {"name": name, "labels": {
+                LABEL: *RUN,
+                TEST_LABEL: self.token,
+                "istio-injection": "enabled",
+            }},
         }))?;
         let namespaces: Api<Namespace> = Api::all(self.mesh.client.clone());
         let made = namespaces.create(&PostParams::default(), &namespace).await;
@@ -142,14 +155,12 @@ impl Space {
     /// Has everything of this test removed. The cluster goes on with it by itself.
     async fn remove(&self) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.mesh.client.clone());
-        for namespace in labelled(&namespaces).await? {
-            if namespace.starts_with(&self.name) {
-                namespaces.delete(&namespace, &DeleteParams::background()).await?;
-            }
+        for namespace in self.namespaces().await? {
+            namespaces.delete(&namespace, &DeleteParams::background()).await?;
         }
         let plugins = beside_the_gateway(&self.mesh);
         for plugin in labelled(&plugins).await? {
-            if plugin.starts_with(&self.token) {
+            if plugin == self.token {
                 plugins.delete(&plugin, &DeleteParams::default()).await?;
             }
         }
