@@ -91,7 +91,18 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
             Err(_) => tally.count((Fate::Lost("failed"), began.elapsed())),
         }
     }
-    let elapsed_s = began.elapsed().as_secs_f64();
+    let outcome = told(plan, tally);
+    Outcome {
+        elapsed_s: began.elapsed().as_secs_f64(),
+        interrupted,
+        sent: progress.sent(),
+        skipped,
+        ..outcome
+    }
+}
+
+/// What the counts say, but for how the sending went.
+fn told(plan: &Plan, mut tally: Tally) -> Outcome {
     let (latency_ms, version_latency_ms) = (tally.latency(), tally.version_latencies());
     let versions = tally.versions();
     let Tally { status, failures, lost, answered, version_spans, faults, otherwise, met, .. } =
@@ -100,11 +111,11 @@ pub async fn run(plan: &Plan, progress: &Progress, stop: impl Future<Output = ()
     Outcome {
         url: plan.options.url.clone(),
         rps: plan.options.rps,
-        elapsed_s,
-        interrupted,
+        elapsed_s: 0.0,
+        interrupted: false,
         planned: plan.requests,
-        sent: progress.sent(),
-        skipped,
+        sent: 0,
+        skipped: 0,
         answered,
         status,
         versions,
