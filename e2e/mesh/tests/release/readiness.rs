@@ -53,6 +53,7 @@ async fn a_version_whose_readiness_flaps_has_weight_only_while_it_is_ready() -> 
 
 /// Its process ends again and again, each time after it has become ready.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "what Envoy answers for crashed pods is told apart by time, which a busy machine makes unsure: run it alone"]
 async fn a_version_that_crashes_while_it_serves_fails_no_request_once_that_is_known() -> Result<()>
 {
     released("crash", async |space| {
