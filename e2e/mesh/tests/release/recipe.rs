@@ -29,7 +29,7 @@ const GOOD: &str = "6.1.0";
 const RANDOM_ERRORS: [u16; 3] = [400, 409, 500];
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "beside other tests its release has once stood at 20 % for four minutes; passes alone, the cause is not known"]
+#[ignore = "passes alone; after the tests of the mesh its metric template has had no values, for a reason not known"]
 async fn flaggers_recipe_goes_out_and_comes_back_by_set_image_alone() -> Result<()> {
     released("recipe", async |space| {
         if space.mesh.settings.context.is_some() {
